@@ -1,0 +1,285 @@
+package event
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Header is the first row of a CSV file of events: the fields' names.
+func Header() string { return header }
+
+var header = func() string {
+	names := make([]string, fieldCount)
+	for i := range names {
+		names[i] = fields[i].name
+	}
+	return strings.Join(names, ",")
+}()
+
+// AppendCSV appends e as the cells of one CSV row in the order of [Header],
+// without line end. Absent fields are empty cells.
+func AppendCSV(dst []byte, e *Event) []byte {
+	for f := range fieldCount {
+		if f > 0 {
+			dst = append(dst, ',')
+		}
+		if d := &fields[f]; d.kind == Text {
+			dst = AppendCell(dst, *d.text(e))
+		} else {
+			dst = f.Append(dst, e)
+		}
+	}
+	return dst
+}
+
+func appendInt(dst []byte, n Int) []byte {
+	if !n.Known {
+		return dst
+	}
+	return strconv.AppendInt(dst, n.Value, 10)
+}
+
+// AppendCell appends text as one CSV cell (RFC 4180) that keeps its row on one
+// line and is safe to open in a spreadsheet: line breaks, tabs and other
+// control characters are written as \n, \r, \t and \uXXXX (a backslash that
+// would read as one of these is doubled), and a cell that would run as a
+// formula gets an apostrophe in front. [Unescape] undoes both.
+func AppendCell(dst []byte, text string) []byte {
+	if text == "" {
+		return dst
+	}
+	plain := text[0] != '\'' && !formula(text[0])
+	for i := 0; i < len(text) && plain; i++ {
+		c := text[i]
+		plain = c >= ' ' && c < 0x7f && c != '"' && c != ',' && c != '\\'
+	}
+	if plain {
+		return append(dst, text...)
+	}
+	quoted := strings.ContainsAny(text, `",`)
+	if quoted {
+		dst = append(dst, '"')
+	}
+	if armed(text) {
+		dst = append(dst, '\'')
+	}
+	for i, r := range text {
+		switch {
+		case r == '"':
+			dst = append(dst, '"', '"')
+		case r == '\\' && ambiguous(text[i+1:]):
+			dst = append(dst, '\\', '\\')
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r == '\r':
+			dst = append(dst, `\r`...)
+		case r == '\t':
+			dst = append(dst, `\t`...)
+		case control(r):
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	if quoted {
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+// formula reports whether a spreadsheet takes a cell that begins with c for a
+// formula.
+func formula(c byte) bool { return c == '=' || c == '+' || c == '-' || c == '@' }
+
+// armed reports whether a cell needs one more apostrophe in front: it is a
+// formula, or apostrophes followed by one.
+func armed(text string) bool {
+	rest := strings.TrimLeft(text, "'")
+	return rest != "" && formula(rest[0])
+}
+
+// escape reports whether a backslash before rest begins an escape.
+func escape(rest string) bool {
+	return rest != "" && strings.IndexByte(`\nrtu`, rest[0]) >= 0
+}
+
+// ambiguous reports whether a backslash written as it is before rest would
+// read as the begin of an escape.
+func ambiguous(rest string) bool {
+	next, _ := utf8.DecodeRuneInString(rest)
+	return escape(rest) || control(next)
+}
+
+// control reports whether r is written as an escape.
+func control(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+// Unescape returns the text that [AppendCell] wrote as cell, after [SplitRow].
+func Unescape(cell string) string {
+	if cell == "" || cell[0] != '\'' && strings.IndexByte(cell, '\\') < 0 {
+		return cell
+	}
+	if cell[0] == '\'' && armed(cell) {
+		cell = cell[1:]
+	}
+	if strings.IndexByte(cell, '\\') < 0 {
+		return cell
+	}
+	var text strings.Builder
+	for i := 0; i < len(cell); i++ {
+		if cell[i] != '\\' || !escape(cell[i+1:]) {
+			text.WriteByte(cell[i])
+			continue
+		}
+		i++
+		switch cell[i] {
+		case 'n':
+			text.WriteByte('\n')
+		case 'r':
+			text.WriteByte('\r')
+		case 't':
+			text.WriteByte('\t')
+		case 'u':
+			if r, err := strconv.ParseUint(cell[i+1:min(i+5, len(cell))], 16, 16); err == nil && len(cell) >= i+5 {
+				text.WriteRune(rune(r))
+				i += 4
+			} else {
+				text.WriteString(`\u`)
+			}
+		default:
+			text.WriteByte(cell[i])
+		}
+	}
+	return text.String()
+}
+
+// SplitRow appends the cells of one CSV row to cells[:0]. Quotes are removed,
+// escapes are left to [Unescape]. The cells are substrings of row, so with
+// enough room in cells it allocates only for cells with doubled quotes.
+func SplitRow(row string, cells []string) ([]string, error) {
+	cells = cells[:0]
+	row = strings.TrimSuffix(row, "\r")
+	for {
+		if row == "" || row[0] != '"' {
+			end := strings.IndexByte(row, ',')
+			cell := row
+			if end >= 0 {
+				cell = row[:end]
+			}
+			if strings.IndexByte(cell, '"') >= 0 {
+				return cells, fmt.Errorf("column %d: %.40q: want quotes around the whole cell or none", len(cells)+1, cell)
+			}
+			cells = append(cells, cell)
+			if end < 0 {
+				return cells, nil
+			}
+			row = row[end+1:]
+			continue
+		}
+		end := closingQuote(row)
+		if end < 0 {
+			return cells, fmt.Errorf("column %d: %.40q: want a closing quote", len(cells)+1, row)
+		}
+		cell := row[1:end]
+		if strings.IndexByte(cell, '"') >= 0 {
+			cell = strings.ReplaceAll(cell, `""`, `"`)
+		}
+		cells = append(cells, cell)
+		row = row[end+1:]
+		if row == "" {
+			return cells, nil
+		}
+		if row[0] != ',' {
+			return cells, fmt.Errorf("column %d: %.40q: want a comma after the closing quote", len(cells), row)
+		}
+		row = row[1:]
+	}
+}
+
+// closingQuote finds the quote that ends the cell which row begins with.
+func closingQuote(row string) int {
+	for i := 1; i < len(row); i++ {
+		if row[i] != '"' {
+			continue
+		}
+		if i+1 == len(row) || row[i+1] != '"' {
+			return i
+		}
+		i++
+	}
+	return -1
+}
+
+// Columns tells which column of a CSV file holds which field.
+type Columns struct {
+	fields []Field // fieldCount for a column that is no field
+}
+
+// ParseHeader reads the header row of a CSV file of events. The columns may
+// stand in any order and others may stand between them; @timestamp and
+// event.id must be there.
+func ParseHeader(row string) (Columns, error) {
+	names, err := SplitRow(strings.TrimPrefix(row, "\ufeff"), nil)
+	if err != nil {
+		return Columns{}, fmt.Errorf("header: %w", err)
+	}
+	var c Columns
+	for _, name := range names {
+		f := fieldNamed(name)
+		if f != fieldCount && slices.Contains(c.fields, f) {
+			return Columns{}, fmt.Errorf("header: %q: want each column once", name)
+		}
+		c.fields = append(c.fields, f)
+	}
+	for _, f := range []Field{FieldTimestamp, FieldID} {
+		if !slices.Contains(c.fields, f) {
+			return Columns{}, fmt.Errorf("header: %.80q: want a column %s", row, f.Name())
+		}
+	}
+	return c, nil
+}
+
+// Decode reads one row into e, which it overwrites; it refuses what
+// [DecodeJSON] refuses, and a row of another width than the header's.
+func (c Columns) Decode(row string, e *Event) error {
+	*e = Event{}
+	var array [2 * fieldCount]string
+	cells, err := SplitRow(row, array[:])
+	if err != nil {
+		return err
+	}
+	if len(cells) != len(c.fields) {
+		return fmt.Errorf("row of %d cells: want %d as in the header", len(cells), len(c.fields))
+	}
+	for i, f := range c.fields {
+		cell := cells[i]
+		if f == fieldCount || cell == "" {
+			continue
+		}
+		switch d := &fields[f]; d.kind {
+		case Time:
+			e.Timestamp, err = parseTime(cell)
+		case Integer:
+			var n Int
+			n, err = parseInt(d, cell)
+			*d.integer(e) = n
+		case Address:
+			var a netip.Addr
+			a, err = parseAddress(d, cell)
+			*d.address(e) = a
+		default:
+			if !utf8.ValidString(cell) {
+				err = fieldError(d.name, cell, "valid UTF-8")
+			}
+			*d.text(e) = Unescape(cell)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return missing(e)
+}

@@ -1,0 +1,115 @@
+package event_test
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"soclab/pkg/event"
+)
+
+func TestCSVRoundTrip(t *testing.T) {
+	columns, err := event.ParseHeader(event.Header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := web()
+	row := string(event.AppendCSV(nil, &want))
+	if strings.ContainsAny(row, "\r\n") {
+		t.Errorf("more than one line: %q", row)
+	}
+	var got event.Event
+	if err := columns.Decode(row, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("decoded\n%+v, want\n%+v", got, want)
+	}
+}
+
+func TestAppendCell(t *testing.T) {
+	for _, test := range []struct{ text, cell string }{
+		{"", ""},
+		{"alice", "alice"},
+		{"a,b", `"a,b"`},
+		{`say "hi"`, `"say ""hi"""`},
+		{"two\nlines\tand\x00", `two\nlines\tand\u0000`},
+		{`C:\new`, `C:\\new`},
+		{`CORP\alice`, `CORP\alice`},
+		{"=cmd()", "'=cmd()"},
+		{"-1+2,3", `"'-1+2,3"`},
+		{"'=x", "''=x"},
+		{"it's", "it's"},
+		{"\u2028", `\u2028`},
+	} {
+		if got := string(event.AppendCell(nil, test.text)); got != test.cell {
+			t.Errorf("%q: %s, want %s", test.text, got, test.cell)
+		}
+	}
+}
+
+func FuzzCell(f *testing.F) {
+	for _, seed := range []string{"'=", `\u00`, `\\n`, "a\"b", "\r\n", "'", "é\u0085"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		row := string(event.AppendCell(nil, text)) + ",end"
+		cells, err := event.SplitRow(row, nil)
+		if err != nil || len(cells) != 2 || event.Unescape(cells[0]) != text {
+			t.Fatalf("%q became %q: %q, %v", text, row, cells, err)
+		}
+		if strings.ContainsAny(row, "\r\n") {
+			t.Fatalf("%q is more than one line", row)
+		}
+		standard, err := csv.NewReader(strings.NewReader(row)).Read()
+		if err != nil || len(standard) != 2 || standard[0] != cells[0] {
+			t.Fatalf("encoding/csv reads %q as %q, want %q (%v)", row, standard, cells, err)
+		}
+		if formula := cells[0]; formula != "" && strings.IndexByte("=+-@\t\r", formula[0]) >= 0 {
+			t.Fatalf("%q runs as a formula", formula)
+		}
+	})
+}
+
+// FuzzSplitRow compares with encoding/csv on single lines.
+func FuzzSplitRow(f *testing.F) {
+	for _, seed := range []string{`a,"b""c",`, `"a"b`, `a"b`, `"`, ",,", "a\r"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, row string) {
+		if row == "" || strings.ContainsAny(row, "\r\n") {
+			return
+		}
+		cells, err := event.SplitRow(row, nil)
+		standard, standardErr := csv.NewReader(strings.NewReader(row)).Read()
+		if (err == nil) != (standardErr == nil) {
+			t.Fatalf("%q: error %v, encoding/csv has %v", row, err, standardErr)
+		}
+		if err == nil && strings.Join(cells, "\x00") != strings.Join(standard, "\x00") {
+			t.Fatalf("%q: %q, encoding/csv has %q", row, cells, standard)
+		}
+	})
+}
+
+func TestParseHeader(t *testing.T) {
+	columns, err := event.ParseHeader("\ufeffclass,event.id,@timestamp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e event.Event
+	if err := columns.Decode("benign,C1,2026-03-01T12:00:00Z\r", &e); err != nil || e.ID != "C1" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if err := columns.Decode("benign,C1", &e); err == nil || err.Error() != "row of 2 cells: want 3 as in the header" {
+		t.Errorf("short row: %v", err)
+	}
+	for _, header := range []string{"", "event.id", "event.id,event.id,@timestamp"} {
+		if _, err := event.ParseHeader(header); err == nil {
+			t.Errorf("%q was accepted", header)
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package event
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// AppendJSON appends e as one flat JSON object with ECS names as keys, in the
+// order of [Fields]. Absent fields are left out.
+func AppendJSON(dst []byte, e *Event) []byte {
+	return append(appendMembers(dst, e), '}')
+}
+
+// appendMembers appends the object without its closing brace.
+func appendMembers(dst []byte, e *Event) []byte {
+	dst = append(dst, `{"@timestamp":"`...)
+	dst = append(appendTime(dst, e.Timestamp), '"')
+	for f := FieldTimestamp + 1; f < fieldCount; f++ {
+		switch d := &fields[f]; d.kind {
+		case Text:
+			if s := *d.text(e); s != "" {
+				dst = appendMember(dst, d.name, s)
+			}
+		case Integer:
+			if n := *d.integer(e); n.Known {
+				dst = appendInt(appendKey(dst, d.name), n)
+			}
+		case Address:
+			if a := *d.address(e); a.IsValid() {
+				dst = append(appendKey(dst, d.name), '"')
+				dst = append(a.AppendTo(dst), '"')
+			}
+		}
+	}
+	return dst
+}
+
+func appendKey(dst []byte, name string) []byte {
+	dst = append(dst, `,"`...)
+	dst = append(dst, name...)
+	return append(dst, `":`...)
+}
+
+func appendMember(dst []byte, name, value string) []byte {
+	dst, _ = jsontext.AppendQuote(appendKey(dst, name), value) // its only error is invalid UTF-8, which it replaces
+	return dst
+}
+
+// MarshalJSON is [AppendJSON] for encoding/json; it refuses an invalid event.
+func (e *Event) MarshalJSON() ([]byte, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	return AppendJSON(nil, e), nil
+}
+
+// UnmarshalJSON is [DecodeJSON] for encoding/json.
+func (e *Event) UnmarshalJSON(record []byte) error { return DecodeJSON(string(record), e) }
+
+// DecodeJSON reads one JSON object into e, which it overwrites. Keys that are
+// not fields are passed over; null is absent. Refused are: records over
+// [MaxRecord], invalid UTF-8, duplicate keys, keys that differ from a field's
+// name only in case (another parser might take them for it, and an attacker
+// hide behind that), values of another type, and all that [Event.Validate]
+// refuses. The strings of e are substrings of record, so decoding allocates
+// only for strings with escapes and for keys that are not fields.
+func DecodeJSON(record string, e *Event) error {
+	*e = Event{}
+	if len(record) > MaxRecord {
+		return fmt.Errorf("record of %d bytes: want at most %d", len(record), MaxRecord)
+	}
+	if !utf8.ValidString(record) {
+		return fmt.Errorf("invalid UTF-8: want JSON in UTF-8")
+	}
+	d := decoder{text: record}
+	if err := d.object(e); err != nil {
+		return err
+	}
+	if d.space(); d.at < len(d.text) {
+		return d.unexpected("nothing after the object")
+	}
+	return missing(e)
+}
+
+// missing reports an absent required field.
+func missing(e *Event) error {
+	if e.Timestamp.IsZero() {
+		return fieldError(FieldTimestamp.Name(), "", wantTime)
+	}
+	if e.ID == "" {
+		return fieldError(FieldID.Name(), "", "a unique id")
+	}
+	return nil
+}
+
+// decoder scans a flat JSON object (RFC 8259) from left to right.
+type decoder struct {
+	text    string
+	at      int
+	seen    uint64 // a bit for each field
+	checked bool   // by jsontext: all syntax and all keys
+}
+
+func (d *decoder) object(e *Event) error {
+	if !d.take('{') {
+		return d.unexpected("a JSON object")
+	}
+	if d.take('}') {
+		return nil
+	}
+	for {
+		key, err := d.string()
+		if err != nil {
+			return err
+		}
+		if !d.take(':') {
+			return d.unexpected("a colon")
+		}
+		if f := fieldNamed(key); f == fieldCount {
+			err = d.pass(key)
+		} else if d.seen&(1<<f) != 0 {
+			err = fieldError(key, key, "each key once")
+		} else {
+			d.seen |= 1 << f
+			err = d.value(f, e)
+		}
+		if err != nil {
+			return err
+		}
+		if d.take(',') {
+			continue
+		}
+		if d.take('}') {
+			return nil
+		}
+		return d.unexpected("a comma or a closing brace")
+	}
+}
+
+func (d *decoder) value(f Field, e *Event) error {
+	d.space()
+	if strings.HasPrefix(d.text[d.at:], "null") {
+		d.at += len("null")
+		return nil
+	}
+	def := &fields[f]
+	if def.kind == Integer {
+		n, err := d.integer(def)
+		*def.integer(e) = n
+		return err
+	}
+	if d.at == len(d.text) || d.text[d.at] != '"' {
+		return fieldError(def.name, d.rest(), "a JSON string")
+	}
+	s, err := d.string()
+	if err != nil || s == "" {
+		return err
+	}
+	switch def.kind {
+	case Time:
+		e.Timestamp, err = parseTime(s)
+	case Address:
+		var a netip.Addr
+		a, err = parseAddress(def, s)
+		*def.address(e) = a
+	default:
+		*def.text(e) = s
+	}
+	return err
+}
+
+func (d *decoder) integer(def *definition) (Int, error) {
+	start := d.at
+	for d.at < len(d.text) && strings.IndexByte("+-.0123456789eE", d.text[d.at]) >= 0 {
+		d.at++
+	}
+	digits := d.text[start:d.at]
+	if digits == "" {
+		return Int{}, def.rangeError(d.rest())
+	}
+	if digits == "-0" {
+		return Known(0), nil
+	}
+	if digits[0] == '0' && len(digits) > 1 {
+		return Int{}, def.rangeError(digits)
+	}
+	var n int64
+	for _, c := range []byte(digits) {
+		if c < '0' || c > '9' || n > (math.MaxInt64-int64(c-'0'))/10 {
+			return Int{}, def.rangeError(digits)
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if n < def.min || n > def.max {
+		return Int{}, def.rangeError(digits)
+	}
+	return Known(n), nil
+}
+
+// string reads a string. It is a part of the text unless it has escapes.
+func (d *decoder) string() (string, error) {
+	if !d.take('"') {
+		return "", d.unexpected("a string")
+	}
+	start := d.at
+	for ; d.at < len(d.text); d.at++ {
+		switch c := d.text[d.at]; {
+		case c == '"':
+			d.at++
+			return d.text[start : d.at-1], nil
+		case c == '\\':
+			return d.escaped(start)
+		case c < ' ':
+			return "", d.unexpected("control characters to be escaped")
+		}
+	}
+	return "", d.unexpected("a closing quote")
+}
+
+func (d *decoder) escaped(start int) (string, error) {
+	for ; d.at < len(d.text) && d.text[d.at] != '"'; d.at++ {
+		if d.text[d.at] == '\\' {
+			d.at++
+		}
+	}
+	if d.at >= len(d.text) {
+		d.at = len(d.text)
+		return "", d.unexpected("a closing quote")
+	}
+	d.at++
+	quoted := d.text[start-1 : d.at]
+	s, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return "", fmt.Errorf("string %.80s: %w", quoted, err)
+	}
+	return string(s), nil
+}
+
+// pass skips the value of a key that is no field, of any JSON type. From the
+// first such key on, the record is one that a library has found valid, nested
+// values and their keys included.
+func (d *decoder) pass(key string) error {
+	for i := range fields {
+		if name := fields[i].name; strings.EqualFold(name, key) {
+			return fieldError(name, key, "the key in this case exactly")
+		}
+	}
+	if !d.checked {
+		d.checked = true
+		if _, err := jsontext.NewDecoder(strings.NewReader(d.text)).ReadValue(); err != nil {
+			return fmt.Errorf("not JSON: %w", err)
+		}
+	}
+	for depth := 0; d.at < len(d.text); d.at++ {
+		switch d.text[d.at] {
+		case '"':
+			for d.at++; d.text[d.at] != '"'; d.at++ {
+				if d.text[d.at] == '\\' {
+					d.at++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return nil
+			}
+		case ',':
+			if depth == 0 {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (d *decoder) space() {
+	for d.at < len(d.text) {
+		switch d.text[d.at] {
+		case ' ', '\n', '\r', '\t':
+			d.at++
+		default:
+			return
+		}
+	}
+}
+
+func (d *decoder) take(c byte) bool {
+	d.space()
+	if d.at < len(d.text) && d.text[d.at] == c {
+		d.at++
+		return true
+	}
+	return false
+}
+
+// rest is the beginning of what has not been read, for messages.
+func (d *decoder) rest() string {
+	rest := d.text[d.at:]
+	if i := strings.IndexAny(rest, ",}\n"); i > 0 {
+		rest = rest[:i]
+	}
+	return rest
+}
+
+func (d *decoder) unexpected(want string) error {
+	return fmt.Errorf("not JSON: byte %d: %.40q: want %s", d.at, d.text[d.at:], want)
+}

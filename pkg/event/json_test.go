@@ -1,0 +1,267 @@
+package event_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"soclab/pkg/event"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 250_000_000, time.UTC)
+
+// web has most fields, and text that needs care.
+func web() event.Event {
+	return event.Event{
+		Timestamp: noon, ID: "C5xhsO3uGtOfyrBlHh",
+		Dataset: "zeek.http", Category: "web", Action: "request", Duration: event.Known(1_500_000),
+		Source:      event.Endpoint{IP: netip.MustParseAddr("2001:db8::7"), Port: event.Known(40042), Bytes: event.Known(0)},
+		Destination: event.Endpoint{IP: netip.MustParseAddr("192.0.2.10"), Port: event.Known(443), Bytes: event.Known(5321), Packets: event.Known(7)},
+		Transport:   "tcp", Protocol: "http", User: `CORP\alice`,
+		URL:  event.URL{Domain: "example.org", Path: "/a,b", Query: "q=\"x\"\n&r=é"},
+		HTTP: event.HTTP{Method: "GET", Status: event.Known(200)}, UserAgent: "=1+1",
+	}
+}
+
+func ExampleDecodeJSON() {
+	var e event.Event
+	err := event.DecodeJSON(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"C1",
+		"source.ip":"10.0.0.7","destination.ip":"10.0.0.9","destination.port":22}`, &e)
+	fmt.Println(e.Source.IP, e.Destination.Port, e.Outcome == "", err)
+
+	err = event.DecodeJSON(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"C1","source.port":70000}`, &e)
+	fmt.Println(err)
+	// Output:
+	// 10.0.0.7 22 true <nil>
+	// source.port: "70000": want a whole number from 0 to 65535
+}
+
+func TestJSONRoundTrip(t *testing.T) {
+	want := web()
+	encoded := event.AppendJSON(nil, &want)
+	var got event.Event
+	if err := event.DecodeJSON(string(encoded), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("decoded\n%+v, want\n%+v", got, want)
+	}
+}
+
+func TestDecodeJSON(t *testing.T) {
+	const head = `{"@timestamp":"2026-03-01T12:00:00Z","event.id":"C1"`
+	accepted := map[string]string{
+		"minimal":               head + `}`,
+		"white space":           " \n" + head + " , \t\"source.port\" : 5 } ",
+		"unknown keys":          head + `,"x":{"source.port":[1,{"a":"}"}]},"y":"\"","z":-1.5e3,"w":true}`,
+		"null is absent":        head + `,"source.ip":null,"source.port":null}`,
+		"offset":                `{"@timestamp":"2026-03-01T13:00:00+01:00","event.id":"C1"}`,
+		"1970":                  `{"@timestamp":"1970-01-01T00:00:00Z","event.id":"C1"}`,
+		"2100":                  `{"@timestamp":"2100-12-31T23:59:59.999999999Z","event.id":"C1"}`,
+		"IPv6":                  head + `,"source.ip":"2001:db8::1"}`,
+		"escaped key and value": `{"\u0040timestamp":"2026-03-01T12:00:00Z","event.id":"\u00431\ud83d\ude00"}`,
+		"largest count":         head + `,"source.bytes":9223372036854775807}`,
+	}
+	for name, record := range accepted {
+		t.Run(name, func(t *testing.T) {
+			var e event.Event
+			if err := event.DecodeJSON(record, &e); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+	}
+	refused := []struct{ name, record, message string }{
+		{"empty", ``, `want a JSON object`},
+		{"not JSON", `hello`, `want a JSON object`},
+		{"array", `[]`, `want a JSON object`},
+		{"no timestamp", `{"event.id":"C1"}`, `@timestamp: "": want an RFC 3339 time`},
+		{"no id", `{"@timestamp":"2026-03-01T12:00:00Z"}`, `event.id: "": want a unique id`},
+		{"null id", `{"@timestamp":"2026-03-01T12:00:00Z","event.id":null}`, `event.id`},
+		{"truncated", head, `want a comma or a closing brace`},
+		{"open string", `{"event.id":"C1`, `closing quote`},
+		{"trailing text", head + `}{}`, `nothing after the object`},
+		{"trailing comma", head + `,}`, `want a string`},
+		{"duplicate key", head + `,"event.id":"C2"}`, `event.id: "event.id": want each key once`},
+		{"duplicate by escape", head + `,"event\u002eid":"C2"}`, `want each key once`},
+		{"duplicate unknown key", head + `,"x":1,"x":2}`, `duplicate`},
+		{"nested duplicate", head + `,"x":{"y":1,"y":2}}`, `duplicate`},
+		{"case variant", head + `,"Source.IP":"10.0.0.1"}`, `source.ip: "Source.IP": want the key in this case exactly`},
+		{"folded variant", head + `,"ſource.ip":"10.0.0.1"}`, `in this case exactly`},
+		{"port out of range", head + `,"source.port":70000}`, `source.port: "70000": want a whole number from 0 to 65535`},
+		{"negative port", head + `,"source.port":-1}`, `source.port: "-1"`},
+		{"fraction", head + `,"source.port":80.0}`, `source.port: "80.0"`},
+		{"exponent", head + `,"source.port":8e1}`, `source.port: "8e1"`},
+		{"leading zero", head + `,"source.port":080}`, `source.port: "080"`},
+		{"overflow", head + `,"source.bytes":9223372036854775808}`, `source.bytes`},
+		{"number as text", head + `,"source.port":"80"}`, `source.port`},
+		{"text as number", head + `,"user.name":5}`, `user.name: "5": want a JSON string`},
+		{"not an address", head + `,"source.ip":"10.0.0.256"}`, `source.ip: "10.0.0.256": want an IPv4 or IPv6 address`},
+		{"zone", head + `,"source.ip":"fe80::1%eth0"}`, `source.ip`},
+		{"no status", head + `,"http.response.status_code":99}`, `from 100 to 999`},
+		{"bad time", `{"@timestamp":"2026-03-01 12:00","event.id":"C1"}`, `@timestamp: "2026-03-01 12:00"`},
+		{"before 1970", `{"@timestamp":"1969-12-31T23:59:59Z","event.id":"C1"}`, `1970 to 2100`},
+		{"after 2100", `{"@timestamp":"2101-01-01T00:00:00Z","event.id":"C1"}`, `1970 to 2100`},
+		{"invalid UTF-8", head + `,"user.name":"` + "\xff" + `"}`, `invalid UTF-8`},
+		{"lone surrogate", head + `,"user.name":"\ud800"}`, `string`},
+		{"control character", head + `,"user.name":"` + "\n" + `"}`, `control characters to be escaped`},
+		{"too long", head + `,"user.name":"` + strings.Repeat("a", event.MaxRecord) + `"}`, `want at most 65536`},
+	}
+	for _, test := range refused {
+		t.Run(test.name, func(t *testing.T) {
+			var e event.Event
+			err := event.DecodeJSON(test.record, &e)
+			if err == nil || !strings.Contains(err.Error(), test.message) {
+				t.Errorf("error %v, want it to say %s", err, test.message)
+			}
+		})
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for field, breakIt := range map[string]func(*event.Event){
+		"@timestamp":  func(e *event.Event) { e.Timestamp = time.Time{} },
+		"event.id":    func(e *event.Event) { e.ID = "" },
+		"user.name":   func(e *event.Event) { e.User = "\xff" },
+		"source.port": func(e *event.Event) { e.Source.Port = event.Known(65536) },
+		"source.ip":   func(e *event.Event) { e.Source.IP = netip.MustParseAddr("fe80::1%eth0") },
+	} {
+		e := web()
+		if err := e.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		breakIt(&e)
+		var wrong *event.FieldError
+		if err := e.Validate(); !errors.As(err, &wrong) || wrong.Field != field {
+			t.Errorf("%s: error %v", field, err)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	e := web()
+	for _, f := range event.Fields() {
+		if found, ok := event.FieldNamed(f.Name()); !ok || found != f {
+			t.Errorf("%s is not found by its name", f.Name())
+		}
+	}
+	if got := string(event.FieldDestinationPort.Append(nil, &e)); got != "443" {
+		t.Errorf("destination.port %s", got)
+	}
+	if _, ok := event.FieldNamed("source.IP"); ok {
+		t.Error("names are matched exactly")
+	}
+}
+
+// FuzzDecodeJSON holds the decoder to a strict library's view of the same
+// bytes: what one refuses as JSON the other refuses, and both read the same.
+func FuzzDecodeJSON(f *testing.F) {
+	e := web()
+	f.Add(string(event.AppendJSON(nil, &e)))
+	f.Add(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"C1","x":[{"y":null}],"source.port":-0}`)
+	f.Add(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"\ud83d\ude00"}`)
+	f.Fuzz(func(t *testing.T, record string) {
+		var e event.Event
+		err := event.DecodeJSON(record, &e)
+		var oracle map[string]jsontext.Value
+		oracleErr := json.Unmarshal([]byte(record), &oracle)
+		if oracleErr != nil && err == nil {
+			t.Fatalf("accepted what the library refuses: %v", oracleErr)
+		}
+		if err != nil {
+			var wrong *event.FieldError
+			if oracleErr == nil && oracle != nil && len(record) <= event.MaxRecord && !errors.As(err, &wrong) {
+				t.Fatalf("refused valid JSON without naming a field: %v", err)
+			}
+			return
+		}
+		if err := e.Validate(); err != nil {
+			t.Fatalf("accepted an invalid event: %v", err)
+		}
+		for _, field := range event.Fields() {
+			value, there := oracle[field.Name()]
+			got := string(field.Append(nil, &e))
+			switch {
+			case !there || value.Kind() == 'n':
+				if got != "" {
+					t.Fatalf("%s: %q, but it is absent", field.Name(), got)
+				}
+			case field.Kind() == event.Text:
+				var want string
+				if err := json.Unmarshal(value, &want); err != nil || got != want {
+					t.Fatalf("%s: %q, want %q (%v)", field.Name(), got, want, err)
+				}
+			case field.Kind() == event.Integer:
+				var want int64
+				if err := json.Unmarshal(value, &want); err != nil || field.Int(&e) != event.Known(want) {
+					t.Fatalf("%s: %s, want %d (%v)", field.Name(), got, want, err)
+				}
+			}
+		}
+		var again event.Event
+		if err := event.DecodeJSON(string(event.AppendJSON(nil, &e)), &again); err != nil || again != e {
+			t.Fatalf("after a round trip %+v, want %+v (%v)", again, e, err)
+		}
+		if !utf8.Valid(event.AppendCSV(nil, &e)) {
+			t.Fatal("the CSV row is not UTF-8")
+		}
+	})
+}
+
+func TestHotPathsDoNotAllocate(t *testing.T) {
+	e := web()
+	e.URL.Query, e.User = "q=x", "alice"
+	record, row := string(event.AppendJSON(nil, &e)), string(event.AppendCSV(nil, &e))
+	columns, err := event.ParseHeader(event.Header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 0, 4096)
+	for name, step := range map[string]func(){
+		"DecodeJSON": func() { err = event.DecodeJSON(record, &e) },
+		"AppendJSON": func() { buffer = event.AppendJSON(buffer[:0], &e) },
+		"AppendCSV":  func() { buffer = event.AppendCSV(buffer[:0], &e) },
+		"Decode":     func() { err = columns.Decode(row, &e) },
+	} {
+		if n := testing.AllocsPerRun(100, step); n != 0 || err != nil {
+			t.Errorf("%s: %v allocations, error %v", name, n, err)
+		}
+	}
+}
+
+func BenchmarkDecodeJSON(b *testing.B) {
+	e := web()
+	e.URL.Query = "q=x"
+	record := string(event.AppendJSON(nil, &e))
+	b.SetBytes(int64(len(record)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := event.DecodeJSON(record, &e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	e := web()
+	var buffer []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buffer = event.AppendJSON(buffer[:0], &e)
+	}
+}
+
+func BenchmarkAppendCSV(b *testing.B) {
+	e := web()
+	var buffer []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buffer = event.AppendCSV(buffer[:0], &e)
+	}
+}
