@@ -1,0 +1,103 @@
+package stats
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/go-gota/gota/dataframe"
+	"github.com/go-gota/gota/series"
+)
+
+// Classes has a row per class: class, events, percent of all events.
+func (s *Summary) Classes() dataframe.DataFrame { return frame(s.ByClass) }
+
+// Tactics has a row per tactic of the ATT&CK matrix in its order: tactic,
+// name, events, percent of all detections.
+func (s *Summary) Tactics() dataframe.DataFrame { return frame(s.ByTactic) }
+
+// Techniques has a row per technique: technique, name, events, percent of all
+// detections.
+func (s *Summary) Techniques() dataframe.DataFrame { return frame(s.ByTechnique) }
+
+// Rules has a row per rule: rule, title, level, technique, matched, won.
+func (s *Summary) Rules() dataframe.DataFrame { return frame(s.ByRule) }
+
+// Processing has a row per partition: partition, events, benign, detected,
+// first offset, last offset, missing.
+func (s *Summary) Processing() dataframe.DataFrame { return frame(s.ByPartition) }
+
+// TopSources has the n sources with most events, at most 100: source, events,
+// detected, percent of all events.
+func (s *Summary) TopSources(n int) dataframe.DataFrame {
+	return frame(s.BySource[:min(n, len(s.BySource))])
+}
+
+// Timeline has a row per interval of event time: from (RFC 3339), events,
+// benign, detected. All intervals have one width, the smallest round one by
+// which there are no more than most rows; a second is the least.
+func (s *Summary) Timeline(most int) dataframe.DataFrame {
+	type interval struct {
+		From     string `dataframe:"from"`
+		Events   int    `dataframe:"events"`
+		Benign   int    `dataframe:"benign"`
+		Detected int    `dataframe:"detected"`
+	}
+	var intervals []interval
+	bins, _ := s.timeline.span(most)
+	for _, b := range bins {
+		from := time.Unix(b.start, 0).UTC().Format(time.RFC3339)
+		intervals = append(intervals, interval{from, b.benign + b.detected, b.benign, b.detected})
+	}
+	return frame(intervals)
+}
+
+// Heatmap has a row per technique and a column per source, for the n sources
+// with most detections (at most 100): how often the technique was detected.
+func (s *Summary) Heatmap(n int) dataframe.DataFrame {
+	suspects := s.Suspects[:min(n, len(s.Suspects))]
+	techniques := techniquesOf(suspects)
+	columns := []series.Series{series.New(techniques, series.String, "technique")}
+	for _, suspect := range suspects {
+		counts := make([]int, len(techniques))
+		for i, technique := range techniques {
+			counts[i] = suspect.Techniques[technique]
+		}
+		columns = append(columns, series.New(counts, series.Int, suspect.IP))
+	}
+	return dataframe.New(columns...)
+}
+
+// techniquesOf lists the techniques of suspects in the order of their ids.
+func techniquesOf(suspects []Suspect) []string {
+	seen := make(map[string]bool)
+	for _, suspect := range suspects {
+		for technique := range suspect.Techniques {
+			seen[technique] = true
+		}
+	}
+	delete(seen, "")
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// Latency has a row per quantile of the time from record to row: quantile,
+// milliseconds.
+func (s *Summary) Latency() dataframe.DataFrame {
+	w := s.Waiting
+	milliseconds := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return dataframe.New(
+		series.New([]string{"50 %", "90 %", "99 %", "99.9 %", "max"}, series.String, "quantile"),
+		series.New([]float64{
+			milliseconds(w.P50), milliseconds(w.P90), milliseconds(w.P99), milliseconds(w.P999), milliseconds(w.Max),
+		}, series.Float, "milliseconds"),
+	)
+}
+
+// frame makes a frame of structs with dataframe tags; without rows it still
+// has its columns, which gota alone refuses.
+func frame[T any](rows []T) dataframe.DataFrame {
+	if len(rows) > 0 {
+		return dataframe.LoadStructs(rows)
+	}
+	return dataframe.LoadStructs(make([]T, 1)).Subset([]int{})
+}
