@@ -1,0 +1,362 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"soclab/pkg/event"
+	"soclab/pkg/store"
+)
+
+var (
+	sent     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	benign   = &event.Verdict{Class: event.Benign}
+	portScan = &event.Verdict{
+		Class: "Port scan, vertical", RuleID: "r1", RuleLevel: "medium", Matches: []string{"r1", "r2"},
+		Tactic: event.Threat{ID: "TA0007", Name: "Discovery"}, Technique: event.Threat{ID: "T1046", Name: "Network Service Discovery"},
+	}
+)
+
+// batch makes records first to last of a partition.
+func batch(partition int, first, last int64) (*event.Batch, []*event.Verdict) {
+	b := &event.Batch{Topic: "events.raw", Partition: partition}
+	var verdicts []*event.Verdict
+	for offset := first; offset <= last; offset++ {
+		b.Records = append(b.Records, event.Record{Offset: offset, Time: sent, Event: event.Event{
+			Timestamp: sent.Add(-time.Second), ID: fmt.Sprintf("E%d-%d", partition, offset), User: "two\nlines, \"quoted\"",
+		}})
+		verdicts = append(verdicts, []*event.Verdict{benign, portScan}[offset%2])
+	}
+	return b, verdicts
+}
+
+func open(t *testing.T, path string) *store.File {
+	t.Helper()
+	f, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func appendTo(t *testing.T, f *store.File, partition int, first, last int64) {
+	t.Helper()
+	b, verdicts := batch(partition, first, last)
+	if err := f.Append(t.Context(), b, verdicts); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect checks that the file holds offsets 0 to last of each partition, each
+// once and in order, whole.
+func expect(t *testing.T, path string, last ...int64) {
+	t.Helper()
+	next := make([]int64, len(last))
+	for row, err := range store.Read(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.Offset != next[row.Partition] || row.ID != fmt.Sprintf("E%d-%d", row.Partition, row.Offset) {
+			t.Fatalf("partition %d: offset %d of event %s, want offset %d", row.Partition, row.Offset, row.ID, next[row.Partition])
+		}
+		next[row.Partition]++
+	}
+	for partition := range last {
+		if next[partition] != last[partition]+1 {
+			t.Errorf("partition %d: %d rows, want %d", partition, next[partition], last[partition]+1)
+		}
+	}
+}
+
+func expectLast(t *testing.T, f *store.File, partition int, offset int64) {
+	t.Helper()
+	got, id, ok, err := f.Last(partition)
+	if err != nil || !ok || got != offset || id != fmt.Sprintf("E%d-%d", partition, offset) {
+		t.Errorf("last of partition %d: %d %s %v %v, want %d", partition, got, id, ok, err, offset)
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	appendTo(t, open(t, path), 0, 0, 1)
+	var rows []store.Row
+	for row, err := range store.Read(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	b, _ := batch(0, 0, 1)
+	if len(rows) != 2 || rows[1].Record != b.Records[1] {
+		t.Fatalf("rows %+v, want %+v", rows, b.Records)
+	}
+	if got := fmt.Sprint(rows[1].Verdict); got != fmt.Sprint(*portScan) {
+		t.Errorf("verdict %s, want %v", got, *portScan)
+	}
+	if rows[0].Verdict.Class != event.Benign || rows[0].Ingested.Before(sent) {
+		t.Errorf("first row %+v", rows[0])
+	}
+}
+
+func TestAppendDropsWhatIsHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	a, b := open(t, path), open(t, path)
+	appendTo(t, a, 0, 0, 9)
+	appendTo(t, b, 0, 0, 4)   // all held
+	appendTo(t, b, 0, 5, 14)  // half held
+	appendTo(t, a, 0, 10, 19) // written by the other in part
+	appendTo(t, b, 1, 0, 3)
+	expect(t, path, 19, 3)
+	expectLast(t, a, 0, 19)
+	expectLast(t, a, 1, 3)
+	if _, _, ok, err := a.Last(2); ok || err != nil {
+		t.Errorf("partition 2 has a row: %v", err)
+	}
+	replay, verdicts := batch(0, 20, 30)
+	replay.Replay = true
+	if err := a.Append(t.Context(), replay, verdicts); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, path, 19, 3)
+}
+
+func TestTornTailIsCut(t *testing.T) {
+	for _, torn := range []string{"2026-03-01T12:00:00Z,half a r", strings.Repeat("x", 200_000)} {
+		path := filepath.Join(t.TempDir(), "classified_packets.csv")
+		appendTo(t, open(t, path), 0, 0, 5)
+		spill(t, path, torn)
+		f := open(t, path)
+		expectLast(t, f, 0, 5)
+		spill(t, path, torn) // another process dies while this one is at work
+		appendTo(t, f, 0, 6, 7)
+		expect(t, path, 7)
+	}
+}
+
+func spill(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTornHeader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	if err := os.WriteFile(path, []byte(store.Header()[:20]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, open(t, path), 0, 0, 2)
+	expect(t, path, 2)
+}
+
+func TestOtherFileIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	if err := os.WriteFile(path, []byte("name,age\nalice,7\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(path); err == nil || !strings.Contains(err.Error(), "its first row is") {
+		t.Errorf("error %v", err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "name,age\nalice,7\n" {
+		t.Errorf("the file was changed: %q", data)
+	}
+}
+
+// A partition's last row may be far from the end.
+func TestLastIsFoundFarBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	f := open(t, path)
+	appendTo(t, f, 1, 0, 0)
+	appendTo(t, f, 0, 0, 5000)
+	fresh := open(t, path)
+	expectLast(t, fresh, 0, 5000)
+	expectLast(t, fresh, 1, 0)
+	appendTo(t, open(t, path), 1, 0, 1)
+	expect(t, path, 5000, 1)
+}
+
+func TestPutAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	a, b := open(t, path), open(t, path)
+	appendTo(t, a, 0, 0, 5)
+	name, err := a.PutAside()
+	if err != nil || name == "" {
+		t.Fatalf("%q, %v", name, err)
+	}
+	expect(t, name, 5)
+	if _, _, ok, _ := a.Last(0); ok {
+		t.Error("the new file has rows")
+	}
+	// The other process had the same in mind, and must not move the new file.
+	if name, err := b.PutAside(); err != nil || name != "" {
+		t.Errorf("put aside twice: %q, %v", name, err)
+	}
+	appendTo(t, b, 0, 0, 2)
+	appendTo(t, a, 0, 3, 4)
+	expect(t, path, 4)
+}
+
+func TestShortenedFileIsNoticed(t *testing.T) {
+	for name, change := range map[string]func(string) error{
+		"shortened": func(path string) error { return os.Truncate(path, int64(len(store.Header())+1)) },
+		"deleted":   os.Remove,
+	} {
+		path := filepath.Join(t.TempDir(), "classified_packets.csv")
+		f := open(t, path)
+		appendTo(t, f, 0, 0, 5)
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		b, verdicts := batch(0, 6, 9)
+		if err := f.Append(t.Context(), b, verdicts); !errors.Is(err, store.ErrChanged) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		appendTo(t, open(t, path), 0, 0, 9) // a new start rebuilds it
+		expect(t, path, 9)
+	}
+}
+
+// Several writers who all got the same batches write each row once.
+func TestManyWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	var writers sync.WaitGroup
+	for range 4 {
+		f := open(t, path)
+		writers.Go(func() {
+			for first := int64(0); first < 2000; first += 50 {
+				for partition := range 2 {
+					b, verdicts := batch(partition, max(0, first-20), first+49)
+					if err := f.Append(context.Background(), b, verdicts); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	writers.Wait()
+	expect(t, path, 1999, 1999)
+}
+
+// TestKill kills writing processes at any moment, again and again.
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	for round := range 12 {
+		writer := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMain$")
+		writer.Env = append(os.Environ(), "STORE_WRITER="+path)
+		if err := writer.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(20+17*round) * time.Millisecond)
+		writer.Process.Kill()
+		writer.Wait()
+	}
+	f := open(t, path)
+	offset, _, ok, err := f.Last(0)
+	if !ok || err != nil {
+		t.Fatalf("nothing was written: %v", err)
+	}
+	expect(t, path, offset)
+}
+
+func TestMain(m *testing.M) {
+	path := os.Getenv("STORE_WRITER")
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	f, err := store.Open(path)
+	if err != nil {
+		panic(err)
+	}
+	offset, _, ok, err := f.Last(0)
+	if err != nil {
+		panic(err)
+	}
+	if !ok {
+		offset = -1
+	}
+	for {
+		b, verdicts := batch(0, offset+1, offset+3000)
+		if err := f.Append(context.Background(), b, verdicts); err != nil {
+			panic(err)
+		}
+		offset += 3000
+	}
+}
+
+func TestAppendDoesNotAllocatePerRow(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "classified_packets.csv"))
+	var first int64
+	b, verdicts := batch(0, 0, 999)
+	for i := range b.Records {
+		b.Records[i].User = ""
+	}
+	allocations := testing.AllocsPerRun(20, func() {
+		for i := range b.Records {
+			b.Records[i].Offset = first
+			first++
+		}
+		if err := f.Append(context.Background(), b, verdicts); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations > 40 {
+		t.Errorf("%v allocations for a batch of 1,000 rows", allocations)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	f, err := store.Open(filepath.Join(b.TempDir(), "classified_packets.csv"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	var first int64
+	records, verdicts := batch(0, 0, 3499)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range records.Records {
+			records.Records[i].Offset = first
+			first++
+		}
+		if err := f.Append(context.Background(), records, verdicts); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(first), "ns/event")
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(store.Header() + "\n2026-03-01T12:00:00Z,E1,,,\n")
+	f.Fuzz(func(t *testing.T, content string) {
+		path := filepath.Join(t.TempDir(), "classified_packets.csv")
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range store.Read(path) {
+			if err != nil {
+				break
+			}
+		}
+		file, err := store.Open(path)
+		if err != nil {
+			return
+		}
+		defer file.Close()
+		_, _, _, _ = file.Last(0)
+	})
+}
