@@ -31,8 +31,9 @@ type Results interface {
 	// partition, and false where there is none.
 	Last(partition int) (offset int64, eventID string, ok bool, err error)
 	// PutAside begins anew, because the results speak of records that the
-	// topic does not hold.
-	PutAside(reason string) error
+	// topic does not hold. It returns the name that the old results have now,
+	// empty where another consumer put them aside.
+	PutAside() (name string, err error)
 }
 
 // ConsumerOptions tells a consumer what to read and where to begin.

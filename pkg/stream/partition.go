@@ -53,8 +53,12 @@ func (c *Consumer) readers(ctx context.Context, assigned []kafka.PartitionAssign
 		if aside == "" {
 			return readers, nil
 		}
-		if err := c.options.Results.PutAside(aside); err != nil {
+		name, err := c.options.Results.PutAside()
+		if err != nil {
 			return nil, err
+		}
+		if name != "" {
+			c.options.Notice(fmt.Sprintf("The results belong to another life of the topic: %s. They were put aside as %s.", aside, name))
 		}
 	}
 }
