@@ -59,11 +59,15 @@ func (f *fetcher) read(take func(*kafka.Message) bool) error {
 	for {
 		message, err := batch.ReadMessage()
 		if err != nil {
-			if closed := batch.Close(); closed != nil {
-				return closed
+			closed := batch.Close()
+			if errors.Is(err, kafka.RequestTimedOut) {
+				return nil // how kafka-go says that nothing came in time
 			}
 			if !errors.Is(err, io.EOF) {
 				return err
+			}
+			if closed != nil {
+				return closed
 			}
 			f.next = max(f.next, batch.Offset()) // past what compaction or a transaction left out
 			return nil

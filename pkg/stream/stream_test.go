@@ -1,0 +1,437 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"soclab/internal/broker"
+	"soclab/pkg/event"
+	"soclab/pkg/stream"
+)
+
+func start(t *testing.T) stream.Cluster {
+	t.Helper()
+	b, err := broker.Start(broker.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return stream.Cluster{Brokers: []string{b.Addr()}}
+}
+
+// logins makes n events of 20 sources.
+func logins(n int) []event.Event {
+	events := make([]event.Event, n)
+	for i := range events {
+		events[i] = event.Event{
+			Timestamp: time.Date(2026, 3, 1, 12, 0, i, 0, time.UTC), ID: fmt.Sprintf("E%d", i),
+			Category: "authentication", Source: event.Endpoint{IP: netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 20)})},
+		}
+	}
+	return events
+}
+
+func send(t *testing.T, cluster stream.Cluster, events ...event.Event) {
+	t.Helper()
+	producer, err := stream.NewProducer(t.Context(), cluster, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	if err := producer.Send(t.Context(), events...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// results remembers what a consumer handled; it stands in for the CSV file.
+type results struct {
+	mu       sync.Mutex
+	rows     map[int][]event.Record // by partition
+	replayed int
+	aside    int
+}
+
+func (r *results) Last(partition int) (int64, string, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rows := r.rows[partition]
+	if len(rows) == 0 {
+		return 0, "", false, nil
+	}
+	return rows[len(rows)-1].Offset, rows[len(rows)-1].ID, true, nil
+}
+
+func (r *results) PutAside() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows = nil
+	r.aside++
+	return "old", nil
+}
+
+func (r *results) handle(_ context.Context, batch *event.Batch) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if batch.Replay {
+		r.replayed += len(batch.Records)
+		return nil
+	}
+	if r.rows == nil {
+		r.rows = map[int][]event.Record{}
+	}
+	r.rows[batch.Partition] = append(r.rows[batch.Partition], batch.Records...)
+	return nil
+}
+
+func (r *results) count() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rows := range r.rows {
+		n += len(rows)
+	}
+	return n
+}
+
+// notices collects what a consumer tells its user.
+type notices struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (n *notices) add(message string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.text = append(n.text, message)
+}
+
+func (n *notices) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.text, "\n")
+}
+
+func consumer(t *testing.T, options stream.ConsumerOptions) *stream.Consumer {
+	t.Helper()
+	if options.Notice == nil {
+		options.Notice = func(message string) { t.Log(message) }
+	}
+	c, err := stream.NewConsumer(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func drain(t *testing.T, options stream.ConsumerOptions, handle stream.Handler) *stream.Consumer {
+	t.Helper()
+	c := consumer(t, options)
+	if err := c.Drain(t.Context(), handle); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestRoundTrip(t *testing.T) {
+	cluster := start(t)
+	sent := logins(10_000)
+	send(t, cluster, sent...)
+	var got results
+	c := drain(t, stream.ConsumerOptions{Cluster: cluster}, got.handle)
+	if events, dead := c.Counts(); events != 10_000 || dead != 0 || got.count() != 10_000 {
+		t.Fatalf("%d events, %d dead letters, %d rows", events, dead, got.count())
+	}
+	home := map[netip.Addr]int{}
+	seen := map[string]bool{}
+	for partition, rows := range got.rows {
+		latest := map[netip.Addr]time.Time{}
+		for i, row := range rows {
+			if row.Offset != int64(i) {
+				t.Fatalf("partition %d: offset %d stands %dth", partition, row.Offset, i)
+			}
+			if where, known := home[row.Source.IP]; known && where != partition {
+				t.Fatalf("%s is in partitions %d and %d", row.Source.IP, where, partition)
+			}
+			home[row.Source.IP] = partition
+			if row.Timestamp.Before(latest[row.Source.IP]) {
+				t.Fatalf("events of %s are out of order", row.Source.IP)
+			}
+			latest[row.Source.IP] = row.Timestamp
+			if seen[row.ID] {
+				t.Fatalf("%s came twice", row.ID)
+			}
+			seen[row.ID] = true
+			if row.Time.IsZero() || time.Since(row.Time) > time.Hour {
+				t.Fatalf("record time %s", row.Time)
+			}
+		}
+	}
+	if len(got.rows) < 2 {
+		t.Errorf("20 sources are spread over %d partitions", len(got.rows))
+	}
+	positions, err := cluster.Positions(t.Context(), stream.Group, stream.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		if p.Lag() != 0 {
+			t.Errorf("lag %d: %+v", p.Lag(), p)
+		}
+	}
+}
+
+func TestDrainOfNothing(t *testing.T) {
+	cluster := start(t)
+	drain(t, stream.ConsumerOptions{Cluster: cluster}, func(context.Context, *event.Batch) error {
+		return errors.New("there is nothing to handle")
+	})
+}
+
+func TestDeadLetters(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(10)...)
+	bad := map[string]string{ // value: reason
+		`hello`: "want a JSON object",
+		`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X","source.port":70000}`:   "from 0 to 65535",
+		`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X","event.id":"Y"}`:        "each key once",
+		strings.Repeat(" ", event.MaxRecord) + `{"event.id":"X"}`:                    "at most 65536",
+		`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X","user.name":"` + "\xff": "UTF-8",
+	}
+	writer := &kafka.Writer{Addr: kafka.TCP(cluster.Brokers...), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
+	defer writer.Close()
+	for value := range bad {
+		if err := writer.WriteMessages(t.Context(), kafka.Message{Value: []byte(value)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(t, cluster, logins(10)...)
+	var got results
+	c := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle)
+	if events, dead := c.Counts(); events != 20 || dead != int64(len(bad)) {
+		t.Errorf("%d events, %d dead letters, want 20 and %d", events, dead, len(bad))
+	}
+	c.Close()
+	// Where dead letters stand at the end of a partition, going on does not repeat them.
+	again := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle)
+	if events, dead := again.Counts(); events != 0 || dead != 0 {
+		t.Errorf("again: %d events, %d dead letters", events, dead)
+	}
+	places := map[string]bool{}
+	positions, err := cluster.Positions(t.Context(), "", stream.DeadLetter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		for m, err := range cluster.Messages(t.Context(), stream.DeadLetter, p.Partition, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := map[string]string{}
+			for _, h := range m.Headers {
+				header[h.Key] = string(h.Value)
+			}
+			if want, known := bad[string(m.Value)]; !known || !strings.Contains(header[stream.HeaderReason], want) {
+				t.Errorf("%.60q: reason %q, want %q", m.Value, header[stream.HeaderReason], want)
+			}
+			if header[stream.HeaderTopic] != stream.Raw {
+				t.Errorf("headers %v", header)
+			}
+			places[header[stream.HeaderPartition]+"/"+header[stream.HeaderOffset]] = true
+		}
+	}
+	if len(places) != len(bad) {
+		t.Errorf("dead letters of %d places, want %d", len(places), len(bad))
+	}
+}
+
+func TestResumesAfterTheResults(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(5000)...)
+	var got results
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle).Close()
+	// Results are lost from the end on: the committed offsets must not matter.
+	for partition, rows := range got.rows {
+		got.rows[partition] = rows[:len(rows)/2]
+	}
+	send(t, cluster, logins(600)...)
+	options := stream.ConsumerOptions{Cluster: cluster, Results: &got, History: 100}
+	c := drain(t, options, func(ctx context.Context, batch *event.Batch) error {
+		last, _, ok, _ := got.Last(batch.Partition)
+		first := batch.Records[0].Offset
+		if batch.Replay != (ok && first <= last) {
+			t.Errorf("partition %d: batch from %d, replay %v, after offset %d", batch.Partition, first, batch.Replay, last)
+		}
+		return got.handle(ctx, batch)
+	})
+	c.Close()
+	if got.count() != 5600 || got.replayed != 100*len(got.rows) {
+		t.Errorf("%d rows, %d replayed in %d partitions", got.count(), got.replayed, len(got.rows))
+	}
+	if events, _ := c.Counts(); events == 5600 || events == 0 {
+		t.Errorf("%d events were handled", events)
+	}
+}
+
+func TestOtherLifeOfTheTopic(t *testing.T) {
+	first, second := start(t), start(t)
+	send(t, first, logins(300)...)
+	var got results
+	drain(t, stream.ConsumerOptions{Cluster: first, Results: &got}, got.handle)
+	events := logins(400)
+	slices.Reverse(events)
+	send(t, second, events...)
+	var told notices
+	drain(t, stream.ConsumerOptions{Cluster: second, Results: &got, Notice: told.add}, got.handle)
+	if got.aside != 1 || got.count() != 400 || !strings.Contains(told.String(), "another life of the topic") {
+		t.Errorf("put aside %d times, %d rows, told %q", got.aside, got.count(), told.String())
+	}
+}
+
+func TestConsumersShare(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(3000)...)
+	var got results
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var told notices
+	var holders sync.Map
+	for i := range 4 {
+		c := consumer(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Notice: told.add})
+		running.Go(func() {
+			err := c.Run(ctx, func(ctx context.Context, batch *event.Batch) error {
+				holders.Store(i, true)
+				return got.handle(ctx, batch)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			c.Close()
+		})
+	}
+	eventually(t, func() bool { return got.count() == 3000 && strings.Contains(told.String(), "stands idle") })
+	send(t, cluster, logins(3000)...)
+	eventually(t, func() bool { return got.count() == 6000 })
+	stop()
+	running.Wait()
+	members := 0
+	holders.Range(func(any, any) bool { members++; return true })
+	if members < 2 {
+		t.Errorf("%d consumers had work", members)
+	}
+	if strings.Contains(told.String(), "failed") {
+		t.Error(told.String())
+	}
+}
+
+// eventually waits for what other goroutines will make true.
+func eventually(t *testing.T, reached func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !reached(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not reached in a minute")
+		}
+	}
+}
+
+// A stop in the middle of a batch lets it finish.
+func TestStopFinishesTheBatch(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(1000)...)
+	ctx, stop := context.WithCancel(t.Context())
+	finished := 0
+	err := consumer(t, stream.ConsumerOptions{Cluster: cluster, MaxBatch: 10}).Run(ctx, func(ctx context.Context, batch *event.Batch) error {
+		stop()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(batch.Records) > 10 {
+			t.Errorf("batch of %d", len(batch.Records))
+		}
+		finished++
+		return nil
+	})
+	if err != nil || finished != 1 {
+		t.Errorf("%d batches, error %v", finished, err)
+	}
+	stopped := consumer(t, stream.ConsumerOptions{Cluster: cluster})
+	if err := stopped.Drain(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a drain that was stopped returns %v", err)
+	}
+}
+
+func TestHandlerErrorEndsTheConsumer(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(10)...)
+	full := errors.New("disk full")
+	err := consumer(t, stream.ConsumerOptions{Cluster: cluster}).Run(t.Context(), func(context.Context, *event.Batch) error { return full })
+	if !errors.Is(err, full) || !strings.Contains(err.Error(), "events.raw/") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestPublish(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(50)...)
+	producer, err := stream.NewProducer(t.Context(), cluster, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	verdict := &event.Verdict{Class: "Odd login", RuleID: "r1", Technique: event.Threat{ID: "T1078"}}
+	drain(t, stream.ConsumerOptions{Cluster: cluster}, func(ctx context.Context, batch *event.Batch) error {
+		return producer.Publish(ctx, batch, slices.Repeat([]*event.Verdict{verdict}, len(batch.Records)))
+	})
+	n := 0
+	for partition := range stream.DefaultPartitions {
+		for m, err := range cluster.Messages(t.Context(), stream.Classified, partition, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; !strings.Contains(string(m.Value), `"class":"Odd login","rule.id":"r1"`) || len(m.Headers) != 3 {
+				t.Errorf("%s, headers %v", m.Value, m.Headers)
+			}
+		}
+	}
+	if n != 50 {
+		t.Errorf("%d verdicts", n)
+	}
+}
+
+func TestSendRefusesWhatIsInvalid(t *testing.T) {
+	cluster := start(t)
+	producer, err := stream.NewProducer(t.Context(), cluster, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	events := logins(3)
+	events[1].Source.Port = event.Known(70_000)
+	if err := producer.Send(t.Context(), events...); err == nil || !strings.Contains(err.Error(), "event 2 of 3: source.port") {
+		t.Errorf("error %v", err)
+	}
+	positions, err := cluster.Positions(t.Context(), "", stream.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		if p.End != 0 {
+			t.Errorf("something was sent: %+v", p)
+		}
+	}
+}
+
+func TestNoBroker(t *testing.T) {
+	_, err := stream.NewProducer(t.Context(), stream.Cluster{Brokers: []string{"127.0.0.1:1"}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "no Kafka answers at 127.0.0.1:1 (start one with") {
+		t.Errorf("error %v", err)
+	}
+}
