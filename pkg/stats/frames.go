@@ -46,8 +46,7 @@ func (s *Summary) Timeline(most int) dataframe.DataFrame {
 	var intervals []interval
 	bins, _ := s.timeline.span(most)
 	for _, b := range bins {
-		from := time.Unix(b.start, 0).UTC().Format(time.RFC3339)
-		intervals = append(intervals, interval{from, b.benign + b.detected, b.benign, b.detected})
+		intervals = append(intervals, interval{b.from().Format(time.RFC3339), b.benign + b.detected, b.benign, b.detected})
 	}
 	return frame(intervals)
 }
@@ -100,4 +99,34 @@ func frame[T any](rows []T) dataframe.DataFrame {
 		return dataframe.LoadStructs(rows)
 	}
 	return dataframe.LoadStructs(make([]T, 1)).Subset([]int{})
+}
+
+// Techniques has a row per technique, sub-techniques counted with their parent:
+// technique, name, left out, incidents, found, recall, labelled, right,
+// precision, F1, rows, row recall, rows before, delay seconds.
+func (s *Scores) Techniques() dataframe.DataFrame { return scoreFrame(s.ByTechnique, "technique") }
+
+// Scenarios has a row per scenario, with the columns of Techniques.
+func (s *Scores) Scenarios() dataframe.DataFrame { return scoreFrame(s.ByScenario, "scenario") }
+
+func scoreFrame(scores []Score, id string) dataframe.DataFrame {
+	delays := make([]float64, len(scores))
+	for i, s := range scores {
+		delays[i] = s.Delay.Seconds()
+	}
+	return frame(scores).Rename(id, "id").Mutate(series.New(delays, series.Float, "delay seconds"))
+}
+
+// Frame has a row per true class and a column per label, after a first column
+// "truth".
+func (c Confusion) Frame() dataframe.DataFrame {
+	columns := []series.Series{series.New(c.Names, series.String, "truth")}
+	for label, name := range c.Names {
+		counts := make([]int, len(c.Names))
+		for truth := range c.Names {
+			counts[truth] = c.Counts[truth][label]
+		}
+		columns = append(columns, series.New(counts, series.Int, name))
+	}
+	return dataframe.New(columns...)
 }

@@ -49,15 +49,22 @@ type Summary struct {
 	// Repeated are rows whose event id another offset had before: an event
 	// that was published more than once. They count like any other.
 	Repeated Repeated `json:"repeated"`
+	// TimeStep is the width of the intervals in ByTime, in seconds: a minute, or
+	// more where a log has events in more than 1,500 minutes.
+	TimeStep int `json:"time_step"`
 	// Torn is the number of files whose last line was left out since it has no
 	// line end: its writer is still at work.
 	Torn int `json:"torn"`
+
+	// Attack is the version of ATT&CK whose matrix orders the tactics.
+	Attack string `json:"attack_version"`
 
 	ByClass     []Class     `json:"classes"`
 	ByTactic    []Tactic    `json:"tactics"` // all of the ATT&CK matrix in its order, also those not seen
 	ByTechnique []Technique `json:"techniques"`
 	ByRule      []Rule      `json:"rules"`
 	ByPartition []Partition `json:"partitions"` // in order
+	ByTime      []Interval  `json:"timeline"`   // in order, those with events
 	BySource    []Source    `json:"sources"`    // the 100 with most events
 	Suspects    []Suspect   `json:"suspects"`   // the 100 with most detections
 	// SourcesFrom says from how many events on a count by source is sure to be
@@ -114,13 +121,21 @@ type Rule struct {
 // Partition is what came from one partition of the topic. Missing are offsets
 // between the first and the last without a row, such as dead letters.
 type Partition struct {
-	Partition int   `json:"partition" dataframe:"partition"`
-	Events    int   `json:"events" dataframe:"events"`
-	Benign    int   `json:"benign" dataframe:"benign"`
-	Detected  int   `json:"detected" dataframe:"detected"`
-	First     int64 `json:"first_offset" dataframe:"first offset"`
-	Last      int64 `json:"last_offset" dataframe:"last offset"`
-	Missing   int64 `json:"missing" dataframe:"missing"`
+	Partition int `json:"partition" dataframe:"partition"`
+	Events    int `json:"events" dataframe:"events"`
+	Benign    int `json:"benign" dataframe:"benign"`
+	Detected  int `json:"detected" dataframe:"detected"`
+	First     int `json:"first_offset" dataframe:"first offset"`
+	Last      int `json:"last_offset" dataframe:"last offset"`
+	Missing   int `json:"missing" dataframe:"missing"`
+}
+
+// Interval is the events of one interval of event time.
+type Interval struct {
+	From     time.Time `json:"from"`
+	Events   int       `json:"events"`
+	Benign   int       `json:"benign"`
+	Detected int       `json:"detected"`
 }
 
 // Source is a source address and its events.
@@ -245,12 +260,12 @@ func (c *counter) count(r *row) error {
 
 	p := c.partitions[r.partition]
 	if p == nil {
-		p = &Partition{Partition: r.partition, First: r.offset, Last: r.offset}
+		p = &Partition{Partition: r.partition, First: int(r.offset), Last: int(r.offset)}
 		c.partitions[r.partition] = p
 	}
 	p.Events++
-	p.First = min(p.First, r.offset)
-	p.Last = max(p.Last, r.offset)
+	p.First = min(p.First, int(r.offset))
+	p.Last = max(p.Last, int(r.offset))
 
 	b := c.timeline.at(r.time)
 	if r.benign() {
@@ -302,7 +317,7 @@ func increment[K comparable](counts map[K]*int, key K, keep func() K) {
 func (c *counter) summary() *Summary {
 	s := &Summary{
 		Events: c.events, Benign: c.benign, Detected: c.events - c.benign,
-		First: c.first.UTC(), Last: c.last.UTC(),
+		First: c.first.UTC(), Last: c.last.UTC(), Attack: attack.Version,
 		SourcesFrom: max(c.sources.forgotten, c.pairs.forgotten),
 		timeline:    c.timeline, latency: c.latency,
 	}
@@ -310,11 +325,16 @@ func (c *counter) summary() *Summary {
 	s.Repeated.Examples = c.ids.examples
 	s.sumVerdicts(c)
 	for _, p := range c.partitions {
-		p.Missing = p.Last - p.First + 1 - int64(p.Events)
+		p.Missing = p.Last - p.First + 1 - p.Events
 		s.ByPartition = append(s.ByPartition, *p)
 	}
 	slices.SortFunc(s.ByPartition, func(a, b Partition) int { return cmp.Compare(a.Partition, b.Partition) })
 	s.sumSources(c)
+	bins, width := c.timeline.minutes()
+	s.TimeStep = int(width.Seconds())
+	for _, b := range bins {
+		s.ByTime = append(s.ByTime, Interval{b.from(), b.benign + b.detected, b.benign, b.detected})
+	}
 	s.Waiting = Waiting{
 		Events:   c.latency.total,
 		P50:      c.latency.quantile(0.50),

@@ -1,22 +1,29 @@
 package stats
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
 )
 
-// widths of the timeline's bins, in seconds. Each divides the next, so that
-// bins can be joined.
-var widths = []int64{
-	1, 5, 10, 30,
-	60, 5 * 60, 10 * 60, 30 * 60,
-	3600, 3 * 3600, 6 * 3600, 12 * 3600,
-	day, 7 * day, 28 * day, 364 * day,
-}
+// Widths of bins, in seconds. Each of those that are kept divides the next, so
+// that bins can be joined; shown are those in which people count.
+var (
+	keptWidths  = []int64{1, 10, minute, 10 * minute, hour, 6 * hour, day, 7 * day, 28 * day, 364 * day}
+	shownWidths = []int64{
+		1, 2, 5, 10, 15, 20, 30,
+		minute, 2 * minute, 5 * minute, 10 * minute, 15 * minute, 20 * minute, 30 * minute,
+		hour, 2 * hour, 3 * hour, 4 * hour, 6 * hour, 12 * hour,
+		day, 2 * day, 7 * day, 14 * day, 28 * day, 364 * day, 3640 * day,
+	}
+)
 
 const (
-	day = 24 * 3600
+	minute = 60
+	hour   = 60 * minute
+	day    = 24 * hour
+
 	// maxBins lets a day be counted by the minute.
 	maxBins = 1500
 )
@@ -25,7 +32,7 @@ const (
 // becomes longer. Only bins that hold events are kept, so that one stray clock
 // does not widen them all.
 type timeline struct {
-	width int // index into widths
+	width int // index into keptWidths
 	bins  map[int64]*bin
 	last  *bin
 }
@@ -41,15 +48,16 @@ func newTimeline() *timeline { return &timeline{bins: make(map[int64]*bin)} }
 
 // at returns the bin of a time.
 func (t *timeline) at(when time.Time) *bin {
-	seconds := when.Unix()
-	if t.last != nil && t.last.start <= seconds && seconds < t.last.start+widths[t.width] {
+	seconds, width := when.Unix(), keptWidths[t.width]
+	if t.last != nil && t.last.start <= seconds && seconds < t.last.start+width {
 		return t.last
 	}
-	t.last = find(t.bins, floor(seconds, widths[t.width]))
-	for len(t.bins) > maxBins && t.width < len(widths)-1 {
+	t.last = find(t.bins, floor(seconds, width))
+	for len(t.bins) > maxBins && t.width < len(keptWidths)-1 {
 		t.width++
-		t.bins = join(t.bins, widths[t.width])
-		t.last = t.bins[floor(seconds, widths[t.width])]
+		width = keptWidths[t.width]
+		t.bins = join(t.bins, width)
+		t.last = find(t.bins, floor(seconds, width))
 	}
 	return t.last
 }
@@ -76,6 +84,15 @@ func join(bins map[int64]*bin, width int64) map[int64]*bin {
 	return joined
 }
 
+func (b *bin) from() time.Time { return time.Unix(b.start, 0).UTC() }
+
+// minutes returns the bins that hold events, a minute wide or more.
+func (t *timeline) minutes() (bins []*bin, width time.Duration) {
+	seconds := max(minute, keptWidths[t.width])
+	bins = slices.SortedFunc(maps.Values(join(t.bins, seconds)), func(a, b *bin) int { return cmp.Compare(a.start, b.start) })
+	return bins, time.Duration(seconds) * time.Second
+}
+
 // span returns all bins from first to last, also the empty ones, at the
 // smallest width by which there are no more than most.
 func (t *timeline) span(most int) (bins []*bin, width time.Duration) {
@@ -84,15 +101,17 @@ func (t *timeline) span(most int) (bins []*bin, width time.Duration) {
 	}
 	starts := slices.Sorted(maps.Keys(t.bins))
 	first, last := starts[0], starts[len(starts)-1]
-	i := t.width
-	for i < len(widths)-1 && floor(last, widths[i])-floor(first, widths[i]) >= int64(most)*widths[i] {
-		i++
+	var seconds int64
+	for _, seconds = range shownWidths {
+		if seconds%keptWidths[t.width] == 0 && (floor(last, seconds)-floor(first, seconds))/seconds < int64(most) {
+			break
+		}
 	}
-	joined := join(t.bins, widths[i])
-	for start := floor(first, widths[i]); start <= last; start += widths[i] {
+	joined := join(t.bins, seconds)
+	for start := floor(first, seconds); start <= last; start += seconds {
 		bins = append(bins, find(joined, start))
 	}
-	return bins, time.Duration(widths[i]) * time.Second
+	return bins, time.Duration(seconds) * time.Second
 }
 
 func floor(seconds, width int64) int64 {

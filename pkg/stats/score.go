@@ -1,0 +1,459 @@
+package stats
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"soclab/pkg/attack"
+	"soclab/pkg/event"
+)
+
+// The columns of truth.csv.
+const (
+	truthID = iota
+	truthIncident
+	truthScenario
+	truthTactic
+	truthTechnique
+)
+
+var truthColumns = []string{
+	truthID:        event.FieldID.Name(),
+	truthIncident:  "incident",
+	truthScenario:  "scenario",
+	truthTactic:    "threat.tactic.id",
+	truthTechnique: "threat.technique.id",
+}
+
+// Truth says which events are part of an attack; all others are benign. It
+// takes about 200 bytes per attack event.
+type Truth struct {
+	// LeaveOut names scenarios that count in no average: neither in Overall nor
+	// in MacroF1. Their incidents have rows of their own in Scores.ByTechnique
+	// and Scores.ByScenario. It is meant for the generator's "exercise", whose
+	// rule the students write.
+	LeaveOut []string
+
+	events    map[string]int // index into answers, by event id
+	answers   []answer
+	incidents []incident
+}
+
+// answer is what is expected of one attack event.
+type answer struct {
+	incident int
+	accepted string // technique ids, separated by semicolons
+}
+
+// incident is one run of one scenario's step.
+type incident struct {
+	scenario  string
+	technique string // the first one accepted for its first event
+}
+
+// ReadTruth reads truth.csv: event.id, incident, scenario, threat.tactic.id
+// and threat.technique.id of each attack event, where several accepted
+// techniques are separated by semicolons. Of an event that stands there twice,
+// since its run was repeated, the first row counts. Errors name file and line.
+// A last line without line end is left out, as in [Read].
+func ReadTruth(ctx context.Context, file string) (*Truth, error) {
+	t := &Truth{events: make(map[string]int)}
+	incidents := make(map[string]int)
+	accepted := make(map[string]string) // one copy of each
+	_, err := readFile(ctx, file, truthColumns, func(cells []string) error {
+		for _, column := range []int{truthID, truthIncident, truthScenario, truthTechnique} {
+			if cells[column] == "" {
+				return fmt.Errorf("%s: want a value", truthColumns[column])
+			}
+		}
+		if _, repeated := t.events[event.Unescape(cells[truthID])]; repeated {
+			return nil
+		}
+		techniques, ok := accepted[cells[truthTechnique]]
+		if !ok {
+			techniques = strings.Clone(cells[truthTechnique])
+			accepted[techniques] = techniques
+		}
+		of, ok := incidents[cells[truthIncident]]
+		if !ok {
+			of = len(t.incidents)
+			incidents[strings.Clone(cells[truthIncident])] = of
+			scenario := strings.Clone(event.Unescape(cells[truthScenario]))
+			t.incidents = append(t.incidents, incident{scenario, firstOf(techniques)})
+		}
+		t.events[strings.Clone(event.Unescape(cells[truthID]))] = len(t.answers)
+		t.answers = append(t.answers, answer{of, techniques})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("truth: %w", err)
+	}
+	return t, nil
+}
+
+func firstOf(accepted string) string {
+	first, _, _ := strings.Cut(accepted, ";")
+	return first
+}
+
+// accepts reports whether a technique is a right answer where the ids in
+// accepted were expected: it is one of them, the parent of one, or a
+// sub-technique of one. Two sub-techniques of one parent are different.
+func accepts(accepted, technique string) bool {
+	if technique == "" {
+		return false
+	}
+	for want := range strings.SplitSeq(accepted, ";") {
+		if want == technique || parent(want) == technique || want == parent(technique) {
+			return true
+		}
+	}
+	return false
+}
+
+// parent is the technique that a technique or sub-technique is counted with.
+func parent(id string) string {
+	id, _, _ = strings.Cut(id, ".")
+	return id
+}
+
+// Scores compares classified rows with the truth. A row is labelled when its
+// class is not benign, and its label is its technique. A label is right when
+// the truth of the row's event accepts it: it is one of the accepted
+// techniques, the parent of one, or a sub-technique of one.
+type Scores struct {
+	Events int `json:"events"` // rows that were compared
+	Attack int `json:"attack"` // of them rows of attack events
+	Unseen int `json:"unseen"` // attack events of the truth that have no row; they count nowhere else
+
+	// Overall covers all techniques together.
+	Overall Score `json:"overall"`
+	// MacroF1 is the plain average of the F1 of the techniques that have
+	// incidents and are not left out, Averaged of them.
+	MacroF1  float64 `json:"macro_f1"`
+	Averaged int     `json:"averaged"`
+
+	// FalseAlarms are labelled rows of benign events, also those of left-out
+	// techniques; per hour of event time (0 where the rows span no time), and
+	// in percent of all rows of benign events.
+	FalseAlarms        int     `json:"false_alarms"`
+	FalseAlarmsPerHour float64 `json:"false_alarms_per_hour"`
+	FalseAlarmPercent  float64 `json:"false_alarm_percent"`
+
+	// ByTechnique is in the order of the ids; sub-techniques count with their
+	// parent. ByScenario is in the order of the names; the precision of a
+	// scenario is that of the labels on its own rows.
+	ByTechnique []Score `json:"techniques"`
+	ByScenario  []Score `json:"scenarios"`
+
+	Confusion Confusion `json:"confusion"`
+}
+
+// Score is the score of one technique, one scenario, or all. Shares are from 0
+// to 1, and 0 where there is nothing to share.
+type Score struct {
+	ID      string `json:"id" dataframe:"id"` // technique id, scenario, or "all"
+	Name    string `json:"name,omitempty" dataframe:"name"`
+	LeftOut bool   `json:"left_out,omitempty" dataframe:"left out"`
+
+	// An incident is found when one of its rows is labelled right. It counts
+	// for the first technique that the truth accepts for it.
+	Incidents int     `json:"incidents" dataframe:"incidents"`
+	Found     int     `json:"found" dataframe:"found"`
+	Recall    float64 `json:"recall" dataframe:"recall"` // Found of Incidents
+
+	// Right labels count for the technique of their incident, wrong ones for
+	// their own.
+	Labelled  int     `json:"labelled" dataframe:"labelled"`
+	Right     int     `json:"right" dataframe:"right"`
+	Precision float64 `json:"precision" dataframe:"precision"` // Right of Labelled
+
+	F1 float64 `json:"f1" dataframe:"F1"` // harmonic mean of Recall and Precision
+
+	Rows      int     `json:"rows" dataframe:"rows"`             // of the incidents
+	RowRecall float64 `json:"row_recall" dataframe:"row recall"` // Right of Rows
+
+	// What passes until an incident is found, from its first row to its first
+	// right one by event time: the medians (of two, the lower) over those that
+	// were found. RowsBefore are the incident's rows with an earlier time than
+	// the first right one; JSON has Delay in nanoseconds.
+	Delay      time.Duration `json:"delay" dataframe:"-"`
+	RowsBefore int           `json:"rows_before" dataframe:"rows before"`
+
+	delays     []time.Duration
+	rowsBefore []int
+}
+
+// Confusion counts rows by what they are and what they are labelled. Both axes
+// have the same names: benign, technique ids in order, and "none" for labels
+// without a technique. A row of an attack event stands at the first technique
+// accepted for it, and a right label there too: all that is right, and nothing
+// else, is on the diagonal.
+type Confusion struct {
+	Names  []string `json:"names"`
+	Counts [][]int  `json:"counts"` // [truth][label]
+}
+
+// noTechnique is the label of a detection whose rule names no technique.
+const noTechnique = "none"
+
+// Score reads files of classified events, as [Read] does, and compares each
+// row with the truth.
+func (t *Truth) Score(ctx context.Context, files ...string) (*Scores, error) {
+	c := &comparison{
+		truth:     t,
+		seen:      make([]bool, len(t.answers)),
+		findings:  make([]finding, len(t.incidents)),
+		wrong:     make(map[string]int),
+		confusion: make(map[[2]string]*int),
+	}
+	if _, err := eachRow(ctx, files, c.compare); err != nil {
+		return nil, fmt.Errorf("score: %w", err)
+	}
+	return c.scores(), nil
+}
+
+// comparison is the state of Score.
+type comparison struct {
+	truth       *Truth
+	events      int
+	benign      int // rows of benign events
+	falseAlarms int
+	first, last time.Time
+	seen        []bool // by answer
+	findings    []finding
+	wrong       map[string]int // wrong labels by technique, without those on left-out rows
+	confusion   map[[2]string]*int
+}
+
+// finding is what the rows of one incident say.
+type finding struct {
+	times    []time.Time // of all rows
+	labelled int
+	right    int
+	detected time.Time // earliest right row
+}
+
+func (c *comparison) compare(r *row) error {
+	if c.events == 0 || r.time.Before(c.first) {
+		c.first = r.time
+	}
+	if c.events == 0 || r.time.After(c.last) {
+		c.last = r.time
+	}
+	c.events++
+	technique := event.Unescape(r.cells[columnTechnique])
+	label := event.Benign
+	if !r.benign() {
+		label = cmp.Or(technique, noTechnique)
+	}
+
+	i, attack := c.truth.events[event.Unescape(r.id())]
+	if !attack {
+		c.benign++
+		if !r.benign() {
+			c.falseAlarms++
+			c.wrong[strings.Clone(parent(label))]++
+		}
+		c.confuse(event.Benign, label)
+		return nil
+	}
+	answer := c.truth.answers[i]
+	f := &c.findings[answer.incident]
+	c.seen[i] = true
+	f.times = append(f.times, r.time)
+	expected := firstOf(answer.accepted)
+	switch {
+	case r.benign():
+	case accepts(answer.accepted, technique):
+		if f.right == 0 || r.time.Before(f.detected) {
+			f.detected = r.time
+		}
+		f.labelled++
+		f.right++
+		label = expected
+	default:
+		f.labelled++
+		if !c.leftOut(answer.incident) {
+			c.wrong[strings.Clone(parent(label))]++
+		}
+	}
+	c.confuse(expected, label)
+	return nil
+}
+
+func (c *comparison) confuse(truth, label string) {
+	key := [2]string{truth, label}
+	increment(c.confusion, key, func() [2]string { return [2]string{truth, strings.Clone(label)} })
+}
+
+func (c *comparison) leftOut(incident int) bool {
+	return slices.Contains(c.truth.LeaveOut, c.truth.incidents[incident].scenario)
+}
+
+func (c *comparison) scores() *Scores {
+	s := &Scores{Events: c.events, Attack: c.events - c.benign, FalseAlarms: c.falseAlarms}
+	for _, seen := range c.seen {
+		if !seen {
+			s.Unseen++
+		}
+	}
+	if hours := c.last.Sub(c.first).Hours(); hours > 0 {
+		s.FalseAlarmsPerHour = float64(c.falseAlarms) / hours
+	}
+	s.FalseAlarmPercent = 100 * share(c.falseAlarms, c.benign)
+
+	type group struct {
+		technique string
+		leftOut   bool
+	}
+	techniques := make(map[group]*Score)
+	scenarios := make(map[string]*Score)
+	for i, f := range c.findings {
+		if len(f.times) == 0 {
+			continue
+		}
+		in := c.truth.incidents[i]
+		g := group{parent(in.technique), c.leftOut(i)}
+		at(techniques, g, Score{ID: g.technique, LeftOut: g.leftOut}).add(&f, f.right)
+		at(scenarios, in.scenario, Score{ID: in.scenario, LeftOut: g.leftOut}).add(&f, f.labelled)
+	}
+	for technique, labels := range c.wrong {
+		g := group{technique: technique}
+		if techniques[g] == nil && techniques[group{technique, true}] != nil {
+			g.leftOut = true
+		}
+		at(techniques, g, Score{ID: technique}).Labelled += labels
+	}
+
+	s.ByTechnique = finished(techniques)
+	s.ByScenario = finished(scenarios)
+	s.Overall.ID = "all"
+	for i := range s.ByTechnique {
+		t := &s.ByTechnique[i]
+		if known, err := attack.TechniqueByID(t.ID); err == nil {
+			t.Name = known.Name
+		}
+		if t.LeftOut {
+			continue
+		}
+		s.Overall.join(t)
+		if t.Incidents > 0 {
+			s.MacroF1 += t.F1
+			s.Averaged++
+		}
+	}
+	s.Overall.finish()
+	s.MacroF1 /= float64(max(s.Averaged, 1))
+	s.Confusion = newConfusion(c.confusion)
+	return s
+}
+
+// finished computes and sorts the scores, what is left out behind its like.
+func finished[K comparable](scores map[K]*Score) []Score {
+	var list []Score
+	for _, s := range scores {
+		s.finish()
+		list = append(list, *s)
+	}
+	key := func(s Score) string {
+		if s.LeftOut {
+			return s.ID + " left out"
+		}
+		return s.ID
+	}
+	slices.SortFunc(list, func(a, b Score) int { return cmp.Compare(key(a), key(b)) })
+	return list
+}
+
+// add counts one incident.
+func (s *Score) add(f *finding, labelled int) {
+	s.Incidents++
+	s.Rows += len(f.times)
+	s.Labelled += labelled
+	s.Right += f.right
+	if f.right == 0 {
+		return
+	}
+	s.Found++
+	first := slices.MinFunc(f.times, time.Time.Compare)
+	s.delays = append(s.delays, f.detected.Sub(first))
+	before := 0
+	for _, t := range f.times {
+		if t.Before(f.detected) {
+			before++
+		}
+	}
+	s.rowsBefore = append(s.rowsBefore, before)
+}
+
+// join adds the counts of another score.
+func (s *Score) join(t *Score) {
+	s.Incidents += t.Incidents
+	s.Found += t.Found
+	s.Labelled += t.Labelled
+	s.Right += t.Right
+	s.Rows += t.Rows
+	s.delays = append(s.delays, t.delays...)
+	s.rowsBefore = append(s.rowsBefore, t.rowsBefore...)
+}
+
+// finish computes the shares and medians of what was counted.
+func (s *Score) finish() {
+	s.Recall = share(s.Found, s.Incidents)
+	s.Precision = share(s.Right, s.Labelled)
+	s.RowRecall = share(s.Right, s.Rows)
+	if sum := s.Recall + s.Precision; sum > 0 {
+		s.F1 = 2 * s.Recall * s.Precision / sum
+	}
+	s.Delay = median(s.delays)
+	s.RowsBefore = median(s.rowsBefore)
+}
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+func median[T cmp.Ordered](values []T) T {
+	if len(values) == 0 {
+		var none T
+		return none
+	}
+	slices.Sort(values)
+	return values[(len(values)-1)/2]
+}
+
+func newConfusion(counts map[[2]string]*int) Confusion {
+	var c Confusion
+	for pair := range counts {
+		c.Names = append(c.Names, pair[0], pair[1])
+	}
+	rank := func(name string) int {
+		switch name {
+		case event.Benign:
+			return 0
+		case noTechnique:
+			return 2
+		}
+		return 1
+	}
+	slices.SortFunc(c.Names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+	c.Names = slices.Compact(c.Names)
+	c.Counts = make([][]int, len(c.Names))
+	for i, truth := range c.Names {
+		c.Counts[i] = make([]int, len(c.Names))
+		for j, label := range c.Names {
+			if n := counts[[2]string{truth, label}]; n != nil {
+				c.Counts[i][j] = *n
+			}
+		}
+	}
+	return c
+}
