@@ -1,0 +1,376 @@
+// Package sigma detects what rules in the Sigma format, version 2, describe:
+// plain rules, which look at one event, and correlations, which count events
+// by event time. Rules are compiled to functions when they are loaded, and
+// what is not supported is refused then, never ignored.
+//
+// The verdict on an event depends on its partition's log alone: on the record
+// itself and, where there are correlations, on the records of a fixed number
+// of offsets before it, which a classifier must have read. See
+// [Classifier.History].
+package sigma
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"soclab/pkg/event"
+)
+
+// DefaultReach is the number of offsets that a correlation looks back, itself
+// included, unless the option Reach says otherwise.
+const DefaultReach = 200_000
+
+// An Option changes a classifier.
+type Option func(*Classifier)
+
+// Reach sets how many offsets of a partition, the current one included, a
+// correlation looks back at most, however long its timespan is. Its memory
+// grows with it.
+func Reach(offsets int64) Option { return func(c *Classifier) { c.reach = offsets } }
+
+// Classifier says of each event which rules match it. It remembers, by
+// partition, what its correlations need. It is for one goroutine.
+type Classifier struct {
+	reach   int64
+	history int64
+
+	plan       []planned // plain rules first, correlations after those they refer to
+	plain      int       // the number of plain rules in plan
+	lanes      map[lane][]int
+	reported   set // rules of the plan whose matches count
+	partitions map[partitionKey]*partition
+	verdicts   map[string]*event.Verdict // by the set of reported matches
+	benign     event.Verdict
+
+	view    view
+	matched set
+	due     set // correlations that one of the matched rules counts for
+	key     []byte
+	results []*event.Verdict
+}
+
+// planned is a rule in the order in which rules are tried.
+type planned struct {
+	rule    *Rule
+	members []int // of a correlation: its rules in the plan
+	feeds   set   // correlations that refer to it
+}
+
+// lane is what decides which rules see an event.
+type lane struct{ dataset, category string }
+
+type partitionKey struct {
+	topic  string
+	number int
+}
+
+// partition is what is remembered of one partition.
+type partition struct {
+	last    int64 // the offset read last
+	replay  bool  // whether it was read again
+	windows []*window
+}
+
+// NewClassifier makes a classifier for rules. It may be given several sets'
+// rules joined by With. The rules must not be changed.
+func NewClassifier(rules *RuleSet, options ...Option) *Classifier {
+	c := &Classifier{
+		reach:      DefaultReach,
+		lanes:      make(map[lane][]int),
+		partitions: make(map[partitionKey]*partition),
+		verdicts:   make(map[string]*event.Verdict),
+		benign:     event.Verdict{Class: event.Benign},
+	}
+	for _, option := range options {
+		option(c)
+	}
+	c.arrange(rules)
+	return c
+}
+
+// arrange plans the rules and those that they refer to.
+func (c *Classifier) arrange(rules *RuleSet) {
+	place := make(map[*Rule]int)
+	var plain, correlations []*Rule
+	var visit func(*Rule)
+	visit = func(r *Rule) {
+		if _, seen := place[r]; seen {
+			return
+		}
+		place[r] = 0
+		if r.Correlation == nil {
+			plain = append(plain, r)
+			return
+		}
+		for _, member := range r.Correlation.rules {
+			visit(member)
+		}
+		correlations = append(correlations, r)
+	}
+	deepest := 0
+	for _, r := range rules.Rules {
+		visit(r)
+		deepest = max(deepest, r.depth(0))
+	}
+	c.history = c.reach * int64(deepest)
+	c.plain = len(plain)
+	for i, r := range append(plain, correlations...) {
+		place[r] = i
+		c.plan = append(c.plan, planned{rule: r})
+	}
+	n := len(c.plan)
+	c.reported, c.matched, c.due = newSet(n), newSet(n), newSet(n)
+	silent, loud := newSet(n), newSet(n)
+	for i := range c.plan {
+		p := &c.plan[i]
+		p.feeds = newSet(n)
+		correlation := p.rule.Correlation
+		if correlation == nil {
+			continue
+		}
+		for _, member := range correlation.rules {
+			m := place[member]
+			p.members = append(p.members, m)
+			c.plan[m].feeds.add(i)
+			if correlation.Generate {
+				loud.add(m)
+			} else {
+				silent.add(m)
+			}
+		}
+	}
+	for _, r := range rules.Rules {
+		if i := place[r]; !silent.has(i) || loud.has(i) {
+			c.reported.add(i)
+		}
+	}
+}
+
+// History is the number of offsets before a record that must have been read to
+// classify it: the reach, for each level of correlations that stand on each
+// other. It is zero without correlations.
+func (c *Classifier) History() int64 { return c.history }
+
+// Classify says of each record of a batch what it is. Records of a partition
+// must come in the order of their offsets; where they begin anew at an earlier
+// one, or are read again after others were read, the partition's past is
+// forgotten first. For a batch that is read again only to rebuild that past
+// the result is nil. The verdicts are shared and must not be changed; the
+// slice is valid until the next call.
+//
+// For every sampled record a span "classification" is recorded, as a child of
+// the record's own.
+func (c *Classifier) Classify(ctx context.Context, batch *event.Batch) []*event.Verdict {
+	c.results = c.results[:0]
+	if len(batch.Records) == 0 {
+		return nil
+	}
+	p := c.continued(batch)
+	sampled := batch.Sampled
+	for i := range batch.Records {
+		r := &batch.Records[i]
+		var span trace.Span
+		if len(sampled) > 0 && sampled[0].Index == i {
+			span = startSpan(sampled[0].Context)
+			sampled = sampled[1:]
+		}
+		verdict := c.classify(p, r)
+		if span != nil {
+			endSpan(span, verdict)
+		}
+		c.results = append(c.results, verdict)
+	}
+	p.last = batch.Records[len(batch.Records)-1].Offset
+	p.replay = batch.Replay
+	if batch.Replay {
+		return nil
+	}
+	return c.results
+}
+
+// Forget drops what is remembered of a partition, such as one that is now
+// consumed elsewhere.
+func (c *Classifier) Forget(topic string, partition int) {
+	delete(c.partitions, partitionKey{topic, partition})
+}
+
+// continued is the state of a batch's partition, empty where the batch does
+// not continue what was read.
+func (c *Classifier) continued(batch *event.Batch) *partition {
+	key := partitionKey{batch.Topic, batch.Partition}
+	p := c.partitions[key]
+	if p != nil && batch.Records[0].Offset > p.last && (p.replay || !batch.Replay) {
+		return p
+	}
+	p = new(partition)
+	for _, planned := range c.plan[c.plain:] {
+		p.windows = append(p.windows, newWindow(planned.rule.Correlation, c.reach))
+	}
+	c.partitions[key] = p
+	return p
+}
+
+func (c *Classifier) classify(p *partition, r *event.Record) *event.Verdict {
+	c.view.set(&r.Event)
+	c.matched.clear()
+	c.due.clear()
+	any := false
+	for _, i := range c.lane(&r.Event) {
+		if c.plan[i].rule.test.match(&c.view) {
+			c.match(i)
+			any = true
+		}
+	}
+	if !any {
+		return &c.benign
+	}
+	for i := c.due.next(c.plain); i >= 0; i = c.due.next(i + 1) {
+		members := c.plan[i].members
+		if p.windows[i-c.plain].add(&c.view, r.Offset, func(rule int) bool { return c.matched.has(members[rule]) }) {
+			c.match(i)
+		}
+	}
+	return c.verdict()
+}
+
+func (c *Classifier) match(i int) {
+	c.matched.add(i)
+	c.due.join(c.plan[i].feeds)
+}
+
+// lane lists the plain rules that see an event.
+func (c *Classifier) lane(e *event.Event) []int {
+	l := lane{e.Dataset, e.Category}
+	rules, known := c.lanes[l]
+	if known {
+		return rules
+	}
+	for i := range c.plain {
+		if c.plan[i].rule.route.takes(e) {
+			rules = append(rules, i)
+		}
+	}
+	const most = 1000 // an event's dataset is not under our control
+	if len(c.lanes) < most {
+		c.lanes[lane{strings.Clone(l.dataset), strings.Clone(l.category)}] = rules
+	}
+	return rules
+}
+
+// verdict is the one for the rules that matched.
+func (c *Classifier) verdict() *event.Verdict {
+	c.matched.keep(c.reported)
+	if c.matched.empty() {
+		return &c.benign
+	}
+	c.key = c.matched.appendTo(c.key[:0])
+	if v := c.verdicts[string(c.key)]; v != nil {
+		return v
+	}
+	v := c.newVerdict()
+	const most = 10_000
+	if len(c.verdicts) < most {
+		c.verdicts[string(c.key)] = v
+	}
+	return v
+}
+
+// newVerdict sorts the rules that matched: the highest level wins, then the
+// user's own rules, then correlations, then the order of the set.
+func (c *Classifier) newVerdict() *event.Verdict {
+	var rules []*Rule
+	for i := c.matched.next(0); i >= 0; i = c.matched.next(i + 1) {
+		rules = append(rules, c.plan[i].rule)
+	}
+	slices.SortStableFunc(rules, func(a, b *Rule) int { return cmp.Compare(b.rank(), a.rank()) })
+	v := rules[0].verdict()
+	for _, r := range rules {
+		v.Matches = append(v.Matches, r.ID)
+	}
+	return &v
+}
+
+// rank orders rules by who wins.
+func (r *Rule) rank() int {
+	rank := 4 * slices.Index(Levels, r.Level)
+	if r.User {
+		rank += 2
+	}
+	if r.Correlation != nil {
+		rank++
+	}
+	return rank
+}
+
+func startSpan(ctx context.Context) trace.Span {
+	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("soclab/sigma")
+	_, span := tracer.Start(ctx, "classification")
+	return span
+}
+
+func endSpan(span trace.Span, v *event.Verdict) {
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("soclab.class", v.Class))
+		for _, a := range [...]struct{ key, value string }{
+			{"rule.id", v.RuleID}, {"rule.name", v.Class}, {"rule.level", v.RuleLevel},
+			{"threat.tactic.id", v.Tactic.ID}, {"threat.tactic.name", v.Tactic.Name},
+			{"threat.technique.id", v.Technique.ID}, {"threat.technique.name", v.Technique.Name},
+		} {
+			if v.RuleID != "" && a.value != "" {
+				span.SetAttributes(attribute.String(a.key, a.value))
+			}
+		}
+	}
+	span.End()
+}
+
+// set is a set of small numbers.
+type set []uint64
+
+func newSet(size int) set { return make(set, (size+63)/64) }
+
+func (s set) add(i int)      { s[i>>6] |= 1 << (i & 63) }
+func (s set) has(i int) bool { return s[i>>6]&(1<<(i&63)) != 0 }
+func (s set) clear()         { clear(s) }
+
+func (s set) join(o set) {
+	for i := range s {
+		s[i] |= o[i]
+	}
+}
+
+func (s set) keep(o set) {
+	for i := range s {
+		s[i] &= o[i]
+	}
+}
+
+func (s set) empty() bool { return s.next(0) < 0 }
+
+// next is the first number from i on, or -1.
+func (s set) next(i int) int {
+	for w := i >> 6; w < len(s); w++ {
+		word := s[w]
+		if w == i>>6 {
+			word &= ^uint64(0) << (i & 63)
+		}
+		if word != 0 {
+			return w<<6 + bits.TrailingZeros64(word)
+		}
+	}
+	return -1
+}
+
+func (s set) appendTo(b []byte) []byte {
+	for _, word := range s {
+		b = binary.LittleEndian.AppendUint64(b, word)
+	}
+	return b
+}

@@ -1,0 +1,366 @@
+package sigma
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"soclab/pkg/event"
+)
+
+// Correlation is what a rule says that counts the matches of other rules
+// (Sigma correlation rules specification).
+//
+// An event counts where it matches one of the rules and has all fields of
+// GroupBy, and the counted field where there is one; it counts once, however
+// many of the rules it matches, but in temporal correlations once for each.
+// At an event of time t those events of its group count that were read so far
+// and whose time is in (t-Timespan, t]. The event is a match where the
+// condition holds for them; a temporal_ordered correlation is matched by the
+// event that completes the sequence. Nothing is reset by a match.
+type Correlation struct {
+	Type     string   // event_count, value_count, value_sum, value_avg, temporal or temporal_ordered
+	Rules    []string // ids or names, as in the rule
+	GroupBy  []string // fields or aliases
+	Field    []string // that is counted, summed or averaged
+	Timespan time.Duration
+	Generate bool // whether matches of Rules count by themselves, too
+
+	condition []bound
+	keys      [][]field // by rule, in the order of GroupBy
+	values    []field
+	rules     []*Rule // linked
+	node      *yaml.Node
+	aliases   map[string]map[string]string // alias, rule, field
+}
+
+// bound is one comparison of a correlation's condition.
+type bound struct {
+	how   string
+	value float64
+}
+
+func (c *Correlation) met(x float64) bool {
+	for _, b := range c.condition {
+		ok := false
+		switch b.how {
+		case "gt":
+			ok = x > b.value
+		case "gte":
+			ok = x >= b.value
+		case "lt":
+			ok = x < b.value
+		case "lte":
+			ok = x <= b.value
+		case "eq":
+			ok = x == b.value
+		case "neq":
+			ok = x != b.value
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+const maxCorrelated = 64 // rules of one correlation
+
+var (
+	correlationKeys = map[string]bool{"type": true, "rules": true, "group-by": true, "timespan": true,
+		"condition": true, "aliases": true, "generate": true}
+	conditionKeys = map[string]bool{"gt": true, "gte": true, "lt": true, "lte": true, "eq": true, "neq": true, "field": true}
+)
+
+// correlation reads a correlation rule.
+func (l *loader) correlation(m map[string]*yaml.Node) error {
+	node := m["correlation"]
+	section, err := mapping(node)
+	if err != nil {
+		return err
+	}
+	if err := unknownKey(node, correlationKeys); err != nil {
+		return err
+	}
+	c := &Correlation{node: node}
+	if c.Type, err = scalar(section["type"]); err != nil {
+		return err
+	}
+	switch c.Type {
+	case "event_count", "value_count", "value_sum", "value_avg", "temporal", "temporal_ordered":
+	case "value_median", "value_percentile":
+		return refuse(section["type"], "%s is not supported: it needs all values of a window in order; use value_avg or value_count", c.Type)
+	default:
+		return refuse(node, "type %q is not known: use event_count, value_count, value_sum, value_avg, temporal or temporal_ordered", c.Type)
+	}
+	if c.Rules, err = texts(section["rules"]); err != nil {
+		return err
+	}
+	if len(c.Rules) == 0 || len(c.Rules) > maxCorrelated {
+		return refuse(node, "a correlation needs rules, %d at most", maxCorrelated)
+	}
+	if c.GroupBy, err = texts(section["group-by"]); err != nil {
+		return err
+	}
+	if c.Timespan, err = timespan(node, section["timespan"]); err != nil {
+		return err
+	}
+	if err := c.parseCondition(section["condition"]); err != nil {
+		return err
+	}
+	if err := c.parseAliases(section["aliases"]); err != nil {
+		return err
+	}
+	// The specification shows generate beside level, its reference
+	// implementation reads it inside the section.
+	for _, g := range []*yaml.Node{section["generate"], m["generate"]} {
+		if g != nil && (g.Tag != "!!bool" || g.Decode(&c.Generate) != nil) {
+			return refuse(g, "generate is true or false")
+		}
+	}
+	if err := c.resolveFields(); err != nil {
+		return err
+	}
+	if !c.groupsBySource() {
+		l.warn(node, "does not group by source.ip: it sees the events of its partition only, and counts less where there are several")
+	}
+	l.current.Correlation = c
+	l.rules = append(l.rules, l.current)
+	return nil
+}
+
+var timeUnits = map[byte]time.Duration{
+	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
+}
+
+func timespan(section, node *yaml.Node) (time.Duration, error) {
+	text, err := scalar(node)
+	if err != nil {
+		return 0, err
+	}
+	if text == "" {
+		return 0, refuse(section, "a correlation needs a timespan such as 5m")
+	}
+	unit := timeUnits[text[len(text)-1]]
+	n, err := strconv.ParseUint(text[:len(text)-1], 10, 32)
+	if most := uint64(366 * 24 * time.Hour); unit == 0 || err != nil || n == 0 || n > most/uint64(unit) {
+		return 0, refuse(node, "timespan %q is not a whole number with s, m, h, d or w, of a year at most", text)
+	}
+	return time.Duration(n) * unit, nil
+}
+
+func (c *Correlation) parseCondition(node *yaml.Node) error {
+	temporal := strings.HasPrefix(c.Type, "temporal")
+	if node == nil && temporal {
+		c.condition = []bound{{"gte", float64(len(c.Rules))}}
+		return nil
+	}
+	if node == nil {
+		return refuse(c.node, "%s needs a condition such as gte: 10", c.Type)
+	}
+	if node.Kind == yaml.ScalarNode {
+		return refuse(node, "a condition in words is not supported: use a count such as gte: 2, or leave it out for all rules")
+	}
+	m, err := mapping(node)
+	if err != nil {
+		return err
+	}
+	if err := unknownKey(node, conditionKeys); err != nil {
+		return err
+	}
+	if c.Field, err = texts(m["field"]); err != nil {
+		return err
+	}
+	for _, how := range keysInOrder(node) {
+		if how == "field" {
+			continue
+		}
+		n, err := number(m[how])
+		if err != nil {
+			return at(m[how], err)
+		}
+		c.condition = append(c.condition, bound{how, n})
+	}
+	counts := strings.HasPrefix(c.Type, "value_")
+	switch {
+	case len(c.condition) == 0 || len(c.condition) > 2:
+		return refuse(node, "a condition has one comparison, or two for a range: gt, gte, lt, lte, eq or neq")
+	case counts && len(c.Field) == 0:
+		return refuse(node, "the condition of %s needs a field", c.Type)
+	case !counts && len(c.Field) > 0:
+		return refuse(m["field"], "the condition of %s has no field: use value_count for distinct values", c.Type)
+	case c.Type == "temporal_ordered" && !(len(c.condition) == 1 && c.condition[0].value == float64(len(c.Rules)) &&
+		(c.condition[0].how == "gte" || c.condition[0].how == "eq")):
+		return refuse(node, "temporal_ordered is supported for all of its rules only: leave the condition out")
+	}
+	return nil
+}
+
+func (c *Correlation) parseAliases(node *yaml.Node) error {
+	if node == nil {
+		return nil
+	}
+	m, err := mapping(node)
+	if err != nil {
+		return err
+	}
+	c.aliases = make(map[string]map[string]string)
+	for _, alias := range keysInOrder(node) {
+		byRule, err := mapping(m[alias])
+		if err != nil {
+			return err
+		}
+		c.aliases[alias] = make(map[string]string)
+		for _, rule := range keysInOrder(m[alias]) {
+			if !slices.Contains(c.Rules, rule) {
+				return refuse(byRule[rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
+			}
+			if c.aliases[alias][rule], err = scalar(byRule[rule]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// resolveFields finds the fields of the groups for each rule, and the counted
+// ones.
+func (c *Correlation) resolveFields() error {
+	for _, rule := range c.Rules {
+		var key []field
+		for _, name := range c.GroupBy {
+			if byRule, ok := c.aliases[name]; ok {
+				if name, ok = byRule[rule]; !ok {
+					return refuse(c.node, "the alias %s has no field for the rule %s", c.GroupBy[len(key)], rule)
+				}
+			}
+			f, err := fieldNamed(name)
+			if err != nil {
+				return at(c.node, err)
+			}
+			key = append(key, f)
+		}
+		c.keys = append(c.keys, key)
+	}
+	for _, name := range c.Field {
+		f, err := fieldNamed(name)
+		if err != nil {
+			return at(c.node, err)
+		}
+		c.values = append(c.values, f)
+	}
+	if c.Type == "value_sum" || c.Type == "value_avg" {
+		if len(c.values) != 1 || c.values[0].kind() != event.Integer {
+			return refuse(c.node, "%s needs one field that holds numbers, not %s", c.Type, strings.Join(c.Field, ", "))
+		}
+		for i := range c.condition {
+			c.condition[i].value *= float64(c.values[0].unit)
+		}
+	}
+	return nil
+}
+
+// groupsBySource reports whether all events of a group have the same source.
+func (c *Correlation) groupsBySource() bool {
+	for _, key := range c.keys {
+		if !slices.ContainsFunc(key, func(f field) bool { return f.sources[0] == source(event.FieldSourceIP) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// link finds the rules that correlations refer to. Those that refer to a rule
+// that is not there, or to themselves, are refused.
+func (l *loader) link() {
+	for refused := true; refused; {
+		known := index(l.rules)
+		refused = false
+		l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
+			err := r.link(known)
+			if err != nil {
+				l.refused(r, err)
+				refused = true
+			}
+			return err != nil
+		})
+	}
+	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
+		if r.depth(0) <= maxDepth {
+			return false
+		}
+		l.refused(r, refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth))
+		return true
+	})
+}
+
+// relink makes the correlations of a set refer to its own rules.
+func (s *RuleSet) relink() {
+	known := index(s.Rules)
+	for _, r := range s.Rules {
+		if r.Correlation != nil {
+			c := *r.Correlation
+			r.Correlation = &c
+			_ = r.link(known) // what is not in the set stays as it was linked
+		}
+	}
+}
+
+// index finds rules by id and by name. Ids go before names.
+func index(rules []*Rule) map[string]*Rule {
+	known := make(map[string]*Rule, 2*len(rules))
+	for _, r := range rules {
+		if r.Name != "" {
+			known[r.Name] = r
+		}
+	}
+	for _, r := range rules {
+		known[r.ID] = r
+	}
+	return known
+}
+
+func (r *Rule) link(known map[string]*Rule) error {
+	c := r.Correlation
+	if c == nil {
+		return nil
+	}
+	linked := make([]*Rule, len(c.Rules))
+	for i, name := range c.Rules {
+		if linked[i] = known[name]; linked[i] == nil && c.rules != nil {
+			linked[i] = c.rules[i]
+		}
+		if linked[i] == nil {
+			return refuse(c.node, "no rule has the id or name %q, or it was refused", name)
+		}
+	}
+	c.rules = linked
+	return nil
+}
+
+// maxDepth is how many correlations may stand on each other.
+const maxDepth = 8
+
+// depth is the number of levels of correlations, zero for a plain rule, and
+// more than maxDepth where they go in a circle.
+func (r *Rule) depth(above int) int {
+	if r.Correlation == nil || above > maxDepth {
+		return above
+	}
+	deepest := above
+	for _, member := range r.Correlation.rules {
+		deepest = max(deepest, member.depth(above+1))
+		if deepest > maxDepth {
+			break
+		}
+	}
+	return deepest
+}
+
+func (c *Correlation) String() string {
+	return fmt.Sprintf("%s of %s by %s within %s", c.Type, strings.Join(c.Rules, ", "), strings.Join(c.GroupBy, ", "), c.Timespan)
+}

@@ -1,0 +1,94 @@
+package sigma
+
+import (
+	"fmt"
+	"strings"
+
+	"soclab/pkg/event"
+)
+
+// A field is what a field name in a rule stands for. Most stand for one source;
+// some names are used for different things, and match where any of them does.
+type field struct {
+	name    string // as in the rule
+	sources []source
+	unit    int64 // what one unit of the rule's numbers is in the event, such as nanoseconds in a second
+}
+
+// fieldNamed finds a field by its ECS name or by an alias, in any case.
+func fieldNamed(name string) (field, error) {
+	lower := strings.ToLower(name)
+	if f, ok := event.FieldNamed(lower); ok {
+		return field{name: name, sources: []source{source(f)}, unit: 1}, nil
+	}
+	if a, ok := aliases[lower]; ok {
+		a.name = name
+		return a, nil
+	}
+	return field{}, fmt.Errorf("field %q is not part of an event: use an ECS name such as destination.port, "+
+		"or Sigma's or Zeek's name for it", name)
+}
+
+func (f field) kind() event.Kind { return f.sources[0].kind() }
+
+// present reports whether the event has any of the field's values.
+func (f field) present(e *event.Event) bool {
+	for _, s := range f.sources {
+		if s.present(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// aliases maps the field names of Sigma's taxonomy (sections Specific and
+// Network category: the W3C names of proxies and web servers, firewalls,
+// Sysmon's network events) and of Zeek's logs to an event's fields.
+var aliases = func() map[string]field {
+	table := make(map[string]field)
+	add := func(unit int64, sources []source, names ...string) {
+		for _, name := range names {
+			table[name] = field{sources: sources, unit: unit}
+		}
+	}
+	is := func(f event.Field, names ...string) { add(1, []source{source(f)}, names...) }
+
+	is(event.FieldTimestamp, "timestamp", "ts", "utctime")
+	is(event.FieldID, "uid")
+	is(event.FieldAction, "action")
+	is(event.FieldOutcome, "outcome")
+	is(event.FieldSourceIP, "src_ip", "srcip", "src", "sourceip", "source_ip", "id.orig_h", "c-ip", "client_ip", "source.address", "client.ip")
+	is(event.FieldSourcePort, "src_port", "srcport", "sourceport", "source_port", "id.orig_p", "client.port")
+	is(event.FieldSourceBytes, "orig_bytes", "cs-bytes", "bytes_out", "request_body_len")
+	is(event.FieldSourcePackets, "orig_pkts")
+	is(event.FieldDestinationIP, "dst_ip", "dstip", "dst", "destinationip", "destination_ip", "dest_ip", "id.resp_h", "s-ip", "destination.address", "server.ip")
+	is(event.FieldDestinationPort, "dst_port", "dstport", "destinationport", "destination_port", "dest_port", "id.resp_p", "s-port", "cs-uri-port", "server.port")
+	is(event.FieldDestinationBytes, "resp_bytes", "sc-bytes", "bytes_in", "response_body_len")
+	is(event.FieldDestinationPackets, "resp_pkts")
+	is(event.FieldTransport, "proto", "protocol", "ip_protocol")
+	is(event.FieldProtocol, "service", "app_proto", "application")
+	is(event.FieldUser, "user", "username", "cs-username", "targetusername", "accountname")
+	is(event.FieldDNSQuestion, "query", "queryname", "dns.query.name", "dns-query", "question")
+	is(event.FieldDNSType, "record_type", "qtype_name", "query_type", "querytype", "dns.query.type")
+	is(event.FieldDNSResponseCode, "rcode_name", "response_code", "dns.response.code")
+	is(event.FieldDNSAnswers, "answer", "answers", "dns.answers.data", "queryresults")
+	is(event.FieldURLDomain, "cs-host", "r-dns", "c-uri-host", "host", "hostname", "dest_domain", "destinationhostname")
+	is(event.FieldURLPath, "c-uri-stem", "cs-uri-stem", "uri_path")
+	is(event.FieldHTTPMethod, "cs-method", "method", "http_method")
+	is(event.FieldHTTPStatus, "sc-status", "status_code", "http_status")
+	is(event.FieldUserAgent, "c-useragent", "cs-user-agent", "cs(user-agent)", "user_agent", "useragent", "user-agent")
+	is(event.FieldConnState, "conn_state", "network.state")
+
+	// Zeek's duration is in seconds, W3C's time-taken in milliseconds.
+	duration := []source{source(event.FieldDuration)}
+	add(1e9, duration, "duration")
+	add(1e6, duration, "time-taken")
+
+	// Rules write a request's whole URI, and its query, with and without what
+	// stands before it in the URL.
+	add(1, []source{sourceURI, sourceURL}, "c-uri", "uri", "url", "url.original", "request_url")
+	add(1, []source{sourceURL}, "url.full")
+	add(1, []source{source(event.FieldURLQuery), sourceURI}, "cs-uri-query", "c-uri-query", "cs-uri")
+	add(1, []source{sourceExtension}, "c-uri-extension", "url.extension")
+	return table
+}()

@@ -1,0 +1,515 @@
+package sigma
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"soclab/pkg/event"
+)
+
+// An item is one line of a selection: a field with its modifiers and values.
+type item struct {
+	key   string // the field with its modifiers, as in the rule
+	field field
+	test  test
+}
+
+// modifiers are those of one item (Sigma modifiers appendix), sorted out.
+type modifiers struct {
+	all, cased, expand, fieldref, neq bool
+
+	how  string // what the values are compared by: one of methods, or empty for equality
+	part string // of a time: one of timeParts
+	re   string // flags of a regular expression
+}
+
+// methods are the modifiers that say how values are compared: one of them at
+// most.
+var methods = map[string]bool{
+	"contains": true, "startswith": true, "endswith": true, "re": true, "cidr": true,
+	"lt": true, "lte": true, "gt": true, "gte": true, "exists": true,
+}
+
+var timeParts = map[string]func(time.Time) int{
+	"minute": time.Time.Minute,
+	"hour":   time.Time.Hour,
+	"day":    time.Time.Day,
+	"week":   func(t time.Time) int { _, week := t.ISOWeek(); return week },
+	"month":  func(t time.Time) int { return int(t.Month()) },
+	"year":   time.Time.Year,
+}
+
+var notForEvents = map[string]string{
+	"windash":      "it is made for the dashes of Windows command lines, and events hold none",
+	"base64":       "it is made for encoded commands, and events hold none",
+	"base64offset": "it is made for encoded commands, and events hold none",
+	"utf16":        "it is made for encoded commands, and events are UTF-8",
+	"utf16le":      "it is made for encoded commands, and events are UTF-8",
+	"utf16be":      "it is made for encoded commands, and events are UTF-8",
+	"wide":         "it is made for encoded commands, and events are UTF-8",
+}
+
+func parseModifiers(words []string) (modifiers, error) {
+	var m modifiers
+	for _, word := range words {
+		switch {
+		case word == "all":
+			m.all = true
+		case word == "cased":
+			m.cased = true
+		case word == "expand":
+			m.expand = true
+		case word == "neq":
+			m.neq = true
+		case word == "fieldref":
+			m.fieldref = true
+		case methods[word]:
+			if m.how != "" {
+				return m, fmt.Errorf("modifiers %s and %s cannot be combined", m.how, word)
+			}
+			m.how = word
+		case timeParts[word] != nil:
+			if m.part != "" {
+				return m, fmt.Errorf("modifiers %s and %s cannot be combined", m.part, word)
+			}
+			m.part = word
+		case word == "i", word == "m", word == "s":
+			if m.how != "re" {
+				return m, fmt.Errorf("modifier %s belongs after re", word)
+			}
+			m.re += word
+		case notForEvents[word] != "":
+			return m, fmt.Errorf("modifier %s is not supported: %s", word, notForEvents[word])
+		default:
+			return m, fmt.Errorf("modifier %q is not known: use contains, startswith, endswith, all, re (with i, m, s), "+
+				"cidr, gt, gte, lt, lte, neq, exists, cased, fieldref, expand, minute, hour, day, week, month or year", word)
+		}
+	}
+	return m, m.check()
+}
+
+func (m modifiers) check() error {
+	not := func(wrong bool, format string, args ...any) error {
+		if !wrong {
+			return nil
+		}
+		return fmt.Errorf(format, args...)
+	}
+	text := m.how == "" || m.how == "contains" || m.how == "startswith" || m.how == "endswith"
+	order := m.how == "lt" || m.how == "lte" || m.how == "gt" || m.how == "gte"
+	return errors.Join(
+		not(m.cased && !text, "modifier cased cannot be combined with %s", m.how),
+		not(m.fieldref && !text, "modifier fieldref cannot be combined with %s", m.how),
+		not(m.fieldref && m.expand, "modifiers fieldref and expand cannot be combined"),
+		not(m.expand && !text && m.how != "cidr", "modifier expand cannot be combined with %s", m.how),
+		not(m.neq && m.all, "modifiers neq and all cannot be combined: neq already means none of the values"),
+		not(m.part != "" && m.how != "" && !order, "modifiers %s and %s cannot be combined", m.part, m.how),
+		not(m.part != "" && (m.cased || m.expand || m.fieldref), "modifier %s is only for numbers", m.part),
+		not(m.how == "exists" && (m.all || m.neq || m.part != ""), "modifier exists stands alone"),
+	)
+}
+
+// parseItem compiles the line of a selection with the given key and values.
+func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
+	words := strings.Split(key.Value, "|")
+	m, err := parseModifiers(words[1:])
+	if err != nil {
+		return item{}, at(key, err)
+	}
+	if words[0] == "" {
+		return l.keywords(key, m, values)
+	}
+	f, err := fieldNamed(words[0])
+	if err != nil {
+		return item{}, at(key, err)
+	}
+	if len(values) == 0 {
+		return item{}, refuse(key, "%s has an empty list of values", key.Value)
+	}
+	tests := make([]test, len(values))
+	for i, v := range values {
+		if tests[i], err = l.parseValue(f, m, v); err != nil {
+			return item{}, at(v, err)
+		}
+	}
+	joined := test{}
+	switch {
+	case m.all:
+		joined = all(tests)
+	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3:
+		joined = l.anyEqual(f, values, tests)
+	default:
+		joined = anyOf(tests)
+	}
+	if m.neq {
+		// A field that is absent is not known to differ.
+		equal := joined.match
+		joined.match = func(v *view) bool { return f.present(v.event) && !equal(v) }
+	}
+	return item{key.Value, f, joined}, nil
+}
+
+// parseValue compiles the comparison of a field with one value.
+func (l *loader) parseValue(f field, m modifiers, value *yaml.Node) (test, error) {
+	if value.Kind != yaml.ScalarNode {
+		return test{}, fmt.Errorf("want a text, a number or null, or a list of them")
+	}
+	switch {
+	case m.how == "exists":
+		return exists(f, value)
+	case value.Tag == "!!null":
+		if m.how != "" || m.fieldref || m.part != "" {
+			return test{}, fmt.Errorf("null has no %s", strings.Trim(m.how+m.part, "|"))
+		}
+		return absent(f), nil
+	case m.fieldref:
+		return compareFields(f, m.how, m.cased, value.Value)
+	case m.part != "":
+		return timePart(f, m, value)
+	case m.how == "lt", m.how == "lte", m.how == "gt", m.how == "gte":
+		return compare(f, m.how, value)
+	case m.how == "re":
+		return matchRegexp(f, m.re, value.Value)
+	}
+	texts := []string{value.Value}
+	if m.expand {
+		var err error
+		if texts, err = l.expand(value.Value); err != nil {
+			return test{}, err
+		}
+	}
+	if m.how == "cidr" {
+		return within(f, texts)
+	}
+	tests := make([]test, len(texts))
+	for i, t := range texts {
+		tests[i] = l.matchText(f, m, t, value)
+	}
+	return anyOf(tests), nil
+}
+
+// each compiles a test for every source of a field, any of which may match.
+func (f field) each(compile func(source) test) test {
+	tests := make([]test, len(f.sources))
+	for i, s := range f.sources {
+		tests[i] = compile(s)
+	}
+	return anyOf(tests)
+}
+
+func exists(f field, value *yaml.Node) (test, error) {
+	var want bool
+	if value.Tag != "!!bool" || value.Decode(&want) != nil {
+		return test{}, fmt.Errorf("modifier exists wants true or false")
+	}
+	return test{2, func(v *view) bool { return f.present(v.event) == want }}, nil
+}
+
+func absent(f field) test {
+	first := f.sources[0]
+	return test{2, func(v *view) bool { return !first.present(v.event) }}
+}
+
+// matchText compares with a Sigma string, by the kind of the field: numbers
+// and addresses by their value, and by their text where there are wildcards.
+// An event does not tell an empty text from an absent one, so the empty
+// string means absent, and no other pattern matches what is absent.
+func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) test {
+	p := parsePattern(text)
+	switch m.how {
+	case "contains":
+		p = p.suffixed().prefixed()
+	case "startswith":
+		p = p.prefixed()
+	case "endswith":
+		p = p.suffixed()
+	}
+	want, literal := p.plain()
+	if literal && want == "" {
+		return absent(f)
+	}
+	return f.each(func(s source) test {
+		switch {
+		case literal && s.kind() == event.Integer:
+			if n, ok := wholeNumber(want, value); ok && n*f.unit/f.unit == n {
+				return inRange(s, n*f.unit, n*f.unit)
+			}
+		case literal && s.kind() == event.Address:
+			if a, err := netip.ParseAddr(want); err == nil {
+				a = a.Unmap()
+				field := event.Field(s)
+				return test{2, func(v *view) bool { return field.Address(v.event) == a }}
+			}
+		case m.cased:
+			return matchPattern(s, plain, p)
+		default:
+			return matchPattern(s, folded, p.folded())
+		}
+		l.warn(value, "%s is never %q: it holds %s", f.name, text, kindNames[s.kind()])
+		return test{0, never}
+	})
+}
+
+// wholeNumber reads decimal text, and YAML's other notations where the value
+// is not quoted.
+func wholeNumber(text string, value *yaml.Node) (n int64, ok bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && value.Tag == "!!int" {
+		err = value.Decode(&n)
+	}
+	return n, err == nil
+}
+
+var kindNames = map[event.Kind]string{
+	event.Integer: "whole numbers",
+	event.Address: "addresses",
+}
+
+func matchPattern(s source, form int, p pattern) test {
+	if want, literal := p.plain(); literal {
+		return test{2, func(v *view) bool { return v.text(s, form) == want }}
+	}
+	match := p.compile()
+	return test{10 * len(p), func(v *view) bool {
+		t := v.text(s, form)
+		return t != "" && match(t)
+	}}
+}
+
+// anyEqual compares with many plain values at once.
+func (l *loader) anyEqual(f field, values []*yaml.Node, tests []test) test {
+	if len(f.sources) > 1 {
+		return anyOf(tests)
+	}
+	s := f.sources[0]
+	var rest []test
+	numbers := make(map[int64]struct{})
+	texts := make(map[string]struct{})
+	for i, value := range values {
+		want, literal := parsePattern(value.Value).plain()
+		n, isNumber := wholeNumber(want, value)
+		switch {
+		case value.Tag == "!!null" || !literal || want == "":
+			rest = append(rest, tests[i])
+		case s.kind() == event.Text:
+			texts[foldString(want)] = struct{}{}
+		case s.kind() == event.Integer && isNumber && f.unit == 1:
+			numbers[n] = struct{}{}
+		default:
+			rest = append(rest, tests[i])
+		}
+	}
+	if len(texts) > 0 {
+		rest = append(rest, test{8, func(v *view) bool {
+			_, ok := texts[v.text(s, folded)]
+			return ok
+		}})
+	}
+	if len(numbers) > 0 {
+		rest = append(rest, amongNumbers(s, numbers))
+	}
+	return anyOf(rest)
+}
+
+// amongNumbers is a binary search: faster than a map for what a rule lists.
+func amongNumbers(s source, numbers map[int64]struct{}) test {
+	sorted := make([]int64, 0, len(numbers))
+	for n := range numbers {
+		sorted = append(sorted, n)
+	}
+	slices.Sort(sorted)
+	field := event.Field(s)
+	return test{8, func(v *view) bool {
+		n := field.Int(v.event)
+		if !n.Known {
+			return false
+		}
+		_, ok := slices.BinarySearch(sorted, n.Value)
+		return ok
+	}}
+}
+
+func inRange(s source, low, high int64) test {
+	field := event.Field(s)
+	return test{2, func(v *view) bool {
+		n := field.Int(v.event)
+		return n.Known && low <= n.Value && n.Value <= high
+	}}
+}
+
+// compare compares numbers: lt, lte, gt, gte.
+func compare(f field, how string, value *yaml.Node) (test, error) {
+	if f.kind() != event.Integer {
+		return test{}, fmt.Errorf("modifier %s compares numbers, and %s is none", how, f.name)
+	}
+	low, high, err := bounds(how, value, f.unit)
+	if err != nil {
+		return test{}, err
+	}
+	return inRange(f.sources[0], low, high), nil
+}
+
+// bounds are the whole numbers that compare with value as asked for, in the
+// event's unit. An empty how means equal.
+func bounds(how string, value *yaml.Node, unit int64) (low, high int64, err error) {
+	n, err := number(value)
+	if err != nil {
+		return 0, 0, err
+	}
+	n *= float64(unit)
+	up, down := clamp(math.Ceil(n)), clamp(math.Floor(n))
+	if whole := int64(0); value.Decode(&whole) == nil && whole*unit/unit == whole {
+		up, down = whole*unit, whole*unit // exact beyond 2^53
+	}
+	low, high = math.MinInt64, math.MaxInt64
+	switch how {
+	case "lt":
+		high = up - 1
+	case "lte":
+		high = down
+	case "gt":
+		low = down + 1
+	case "gte":
+		low = up
+	default:
+		low, high = up, down
+	}
+	return low, high, nil
+}
+
+func clamp(n float64) int64 {
+	const most = 1 << 62 // beyond all fields, with room for plus and minus one
+	return int64(max(-most, min(most, n)))
+}
+
+func number(value *yaml.Node) (float64, error) {
+	n, err := strconv.ParseFloat(value.Value, 64)
+	if value.Kind != yaml.ScalarNode || err != nil || math.IsNaN(n) {
+		return 0, fmt.Errorf("want a number, not %q", value.Value)
+	}
+	return n, nil
+}
+
+func timePart(f field, m modifiers, value *yaml.Node) (test, error) {
+	if f.kind() != event.Time {
+		return test{}, fmt.Errorf("modifier %s is for times, and %s is none: use @timestamp", m.part, f.name)
+	}
+	low, high, err := bounds(m.how, value, 1)
+	if err != nil {
+		return test{}, err
+	}
+	part := timeParts[m.part]
+	return test{20, func(v *view) bool {
+		n := int64(part(v.event.Timestamp.UTC()))
+		return low <= n && n <= high
+	}}, nil
+}
+
+// compareFields compares a field with another one of the same event. Both
+// must be present.
+func compareFields(f field, how string, cased bool, name string) (test, error) {
+	other, err := fieldNamed(name)
+	if err != nil {
+		return test{}, err
+	}
+	form := folded
+	if cased {
+		form = plain
+	}
+	same := func(a, b string) bool { return a == b }
+	switch how {
+	case "contains":
+		same = strings.Contains
+	case "startswith":
+		same = strings.HasPrefix
+	case "endswith":
+		same = strings.HasSuffix
+	}
+	return f.each(func(a source) test {
+		return other.each(func(b source) test {
+			return test{20, func(v *view) bool {
+				return a.present(v.event) && b.present(v.event) && same(v.text(a, form), v.text(b, form))
+			}}
+		})
+	}), nil
+}
+
+// matchRegexp compiles a regular expression. Go's are RE2: they take time
+// linear in the text, and have no lookaround and no backreferences.
+func matchRegexp(f field, flags, text string) (test, error) {
+	if flags != "" {
+		text = "(?" + flags + ")" + text
+	}
+	re, err := compileRegexp(text)
+	if err != nil {
+		return test{}, err
+	}
+	return f.each(func(s source) test {
+		return test{500, func(v *view) bool {
+			t := v.text(s, plain)
+			return t != "" && re.MatchString(t)
+		}}
+	}), nil
+}
+
+var backreference = regexp.MustCompile(`(^|[^\\])(\\\\)*\\([1-9]|k[<{'])`)
+
+func compileRegexp(text string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(text)
+	var bad *syntax.Error
+	if !errors.As(err, &bad) {
+		return re, err
+	}
+	switch {
+	case strings.HasPrefix(bad.Expr, "(?=") || strings.HasPrefix(bad.Expr, "(?!") || strings.HasPrefix(bad.Expr, "(?<"):
+		return nil, fmt.Errorf("regular expression with lookaround, %s: RE2 expressions have none; "+
+			"write it as a second selection", bad.Expr)
+	case backreference.MatchString(text):
+		return nil, fmt.Errorf("regular expression with a backreference: RE2 expressions have none")
+	}
+	return nil, fmt.Errorf("regular expression (RE2 syntax): %s: %s", bad.Code, bad.Expr)
+}
+
+// keywords compiles values that may stand in any text of the event.
+func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (item, error) {
+	if m.fieldref || m.neq || m.part != "" || m.how != "" && m.how != "re" && m.how != "contains" {
+		return item{}, refuse(key, "keywords take the modifiers all, cased, contains, expand and re, not %s", key.Value)
+	}
+	if m.how == "" {
+		m.how = "contains"
+	}
+	var texts field
+	for _, f := range event.Fields() {
+		if f.Kind() == event.Text {
+			texts.sources = append(texts.sources, source(f))
+		}
+	}
+	tests := make([]test, len(values))
+	for i, v := range values {
+		if v.Tag == "!!null" || v.Kind == yaml.ScalarNode && v.Value == "" {
+			return item{}, refuse(v, "a keyword cannot be empty")
+		}
+		var err error
+		if tests[i], err = l.parseValue(texts, m, v); err != nil {
+			return item{}, at(v, err)
+		}
+	}
+	if len(tests) == 0 {
+		return item{}, refuse(key, "the list of keywords is empty")
+	}
+	joined := anyOf(tests)
+	if m.all {
+		joined = all(tests)
+	}
+	return item{key.Value, texts, joined}, nil
+}

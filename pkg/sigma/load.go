@@ -1,0 +1,416 @@
+package sigma
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"soclab/pkg/attack"
+)
+
+// RuleSet is rules in the order in which they were loaded, correlations linked
+// to the rules they refer to.
+type RuleSet struct {
+	Rules    []*Rule
+	Warnings []*Problem // about rules that were loaded nevertheless
+}
+
+// MaxFile is the size in bytes above which a rule file is refused.
+const MaxFile = 1 << 20
+
+// A LoadOption changes how rules are loaded.
+type LoadOption func(*loader)
+
+// Placeholder gives the values of a placeholder for the modifier expand, which
+// replace those it has. The name is without percent signs: home_net is the
+// home network, private addresses unless it is set here.
+func Placeholder(name string, values ...string) LoadOption {
+	return func(l *loader) { l.placeholders[strings.ToLower(name)] = values }
+}
+
+//go:embed rules
+var defaultRules embed.FS
+
+// DefaultRules loads the rules that are built in.
+func DefaultRules(options ...LoadOption) (*RuleSet, error) {
+	return load(defaultRules, append(options, func(l *loader) { l.strict = true }))
+}
+
+// Load reads all rules of a folder and those below it: files *.yml and *.yaml
+// in the order of their paths, each with one or more documents. Rules that
+// cannot be used are left out and reported by the error, which joins one
+// [Problem] for each: the set beside it holds the others.
+func Load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
+	return load(folder, options)
+}
+
+func load(folder fs.FS, options []LoadOption) (*RuleSet, error) {
+	l := newLoader(options)
+	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("read rules: %w", err)
+		}
+		if ext := path.Ext(name); d.IsDir() || ext != ".yml" && ext != ".yaml" {
+			return nil
+		}
+		if info, err := d.Info(); err == nil && info.Size() > MaxFile {
+			l.problems = append(l.problems, tooLarge(name))
+			return nil
+		}
+		text, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return fmt.Errorf("read rules: %w", err)
+		}
+		l.file(name, text)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.finish()
+}
+
+// Parse reads the rules of one file. Errors name it as given. As with Load,
+// the set holds the rules that can be used.
+func Parse(name string, text []byte, options ...LoadOption) (*RuleSet, error) {
+	l := newLoader(options)
+	l.file(name, text)
+	return l.finish()
+}
+
+// With is the set with the rules of a user added. They replace those of the
+// same id in their place, and correlations of both refer to them.
+func (s *RuleSet) With(user *RuleSet) *RuleSet {
+	joined := &RuleSet{Warnings: append(slices.Clip(s.Warnings), user.Warnings...)}
+	place := make(map[string]int, len(s.Rules))
+	add := func(r Rule) {
+		i, known := place[r.ID]
+		if !known {
+			i = len(joined.Rules)
+			joined.Rules = append(joined.Rules, nil)
+			place[r.ID] = i
+		}
+		joined.Rules[i] = &r
+	}
+	for _, r := range s.Rules {
+		add(*r)
+	}
+	for _, r := range user.Rules {
+		r := *r
+		r.User = true
+		add(r)
+	}
+	joined.relink()
+	return joined
+}
+
+// loader collects the rules of one set.
+type loader struct {
+	strict       bool // ids that ATT&CK does not hold are errors
+	placeholders map[string][]string
+
+	rules    []*Rule
+	filters  []*filter
+	warnings []*Problem
+	problems []*Problem
+
+	name    string // of the file that is read
+	current *Rule  // the rule that is read
+}
+
+func newLoader(options []LoadOption) *loader {
+	l := &loader{placeholders: map[string][]string{"home_net": homeNet}}
+	for _, option := range options {
+		option(l)
+	}
+	return l
+}
+
+// finish applies filters, links correlations and sums up.
+func (l *loader) finish() (*RuleSet, error) {
+	l.refuseDoubles()
+	l.applyFilters()
+	l.link()
+	slices.SortStableFunc(l.problems, func(a, b *Problem) int {
+		if c := strings.Compare(a.File, b.File); c != 0 {
+			return c
+		}
+		return a.Line - b.Line
+	})
+	errs := make([]error, len(l.problems))
+	for i, p := range l.problems {
+		errs[i] = p
+	}
+	return &RuleSet{Rules: l.rules, Warnings: l.warnings}, errors.Join(errs...)
+}
+
+func tooLarge(name string) *Problem {
+	return &Problem{File: name, Reason: fmt.Sprintf("the file is larger than %d bytes", MaxFile)}
+}
+
+// file reads the documents of one file.
+func (l *loader) file(name string, text []byte) {
+	l.name = name
+	if len(text) > MaxFile {
+		l.problems = append(l.problems, tooLarge(name))
+		return
+	}
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var document yaml.Node
+		switch err := documents.Decode(&document); {
+		case err == io.EOF:
+			return
+		case err != nil:
+			l.problems = append(l.problems, syntaxError(name, err))
+			return
+		case len(document.Content) > 0:
+			l.document(document.Content[0])
+		}
+	}
+}
+
+// document reads one rule, correlation or filter.
+func (l *loader) document(root *yaml.Node) {
+	if root.Tag == "!!null" {
+		return // as after a last ---
+	}
+	l.current = &Rule{File: l.name, Line: root.Line}
+	if err := l.parse(root); err != nil {
+		l.refused(l.current, err)
+	}
+}
+
+// refused notes why a rule was not loaded.
+func (l *loader) refused(r *Rule, err error) {
+	l.problems = append(l.problems, problem(r, err))
+}
+
+func problem(r *Rule, err error) *Problem {
+	p := &Problem{File: r.File, Line: r.Line, Rule: r.Title, ID: r.ID, Reason: err.Error()}
+	var known *reason
+	if errors.As(err, &known) {
+		p.Line = known.line
+	}
+	return p
+}
+
+func (l *loader) warn(node *yaml.Node, format string, args ...any) {
+	l.warnings = append(l.warnings, problem(l.current, refuse(node, format, args...)))
+}
+
+func (l *loader) parse(root *yaml.Node) error {
+	m, err := mapping(root)
+	if err != nil {
+		return err
+	}
+	if err := l.metadata(root, m); err != nil {
+		return err
+	}
+	kinds := 0
+	for _, key := range []string{"detection", "correlation", "filter"} {
+		if m[key] != nil {
+			kinds++
+		}
+	}
+	switch {
+	case m["action"] != nil:
+		return refuse(m["action"], "action belongs to Sigma version 1: write each rule in full, in a document of its own")
+	case kinds != 1:
+		return refuse(root, "want one of the sections detection, correlation and filter")
+	case m["correlation"] != nil:
+		return l.correlation(m)
+	case m["filter"] != nil:
+		return l.filter(root, m)
+	}
+	return l.detection(root, m)
+}
+
+// metadata reads what all kinds of rules have. Unknown keys are passed over:
+// the specification allows custom ones.
+func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
+	r := l.current
+	var err error
+	read := func(key string, into *string) {
+		if err == nil {
+			*into, err = scalar(m[key])
+		}
+	}
+	lists := func(key string, into *[]string) {
+		if err == nil {
+			*into, err = texts(m[key])
+		}
+	}
+	var taxonomy string
+	read("title", &r.Title)
+	read("id", &r.ID)
+	read("name", &r.Name)
+	read("status", &r.Status)
+	read("description", &r.Description)
+	read("author", &r.Author)
+	read("level", &r.Level)
+	read("taxonomy", &taxonomy)
+	lists("references", &r.References)
+	lists("tags", &r.Tags)
+	lists("falsepositives", &r.FalsePositives)
+	switch {
+	case err != nil:
+		return err
+	case r.Title == "":
+		return refuse(root, "a rule needs a title")
+	case len(r.Title) > 256:
+		return refuse(m["title"], "the title is longer than 256 bytes")
+	case r.Status == "unsupported":
+		return refuse(m["status"], "the status unsupported says that the rule cannot be used")
+	case r.Status != "" && !slices.Contains(statuses, r.Status):
+		return refuse(m["status"], "status %q is not known: use %s", r.Status, strings.Join(statuses, ", "))
+	case taxonomy != "" && taxonomy != "sigma":
+		return refuse(m["taxonomy"], "taxonomy %q is not known: use sigma", taxonomy)
+	case r.Level == "":
+		r.Level = Levels[0]
+	case !slices.Contains(Levels, r.Level):
+		return refuse(m["level"], "level %q is not known: use %s", r.Level, strings.Join(Levels, ", "))
+	}
+	if r.ID == "" {
+		r.ID = r.Name
+	}
+	if r.ID == "" {
+		r.ID = r.Title
+	}
+	return l.threats(m["tags"])
+}
+
+// threats reads the tags of the namespace attack.
+func (l *loader) threats(tags *yaml.Node) error {
+	r := l.current
+	for _, tag := range r.Tags {
+		name, ok := strings.CutPrefix(strings.ToLower(tag), "attack.")
+		if !ok || isGroupOrSoftware(name) {
+			continue
+		}
+		var err error
+		if isTechnique(name) {
+			var t attack.Technique
+			if t, err = attack.TechniqueByID(strings.ToUpper(name)); err == nil {
+				r.Techniques = append(r.Techniques, t)
+			}
+		} else {
+			var t attack.Tactic
+			if t, err = attack.TacticNamed(name); err == nil {
+				r.Tactics = append(r.Tactics, t)
+			}
+		}
+		switch {
+		case err == nil:
+		case l.strict:
+			return at(tags, fmt.Errorf("tag %s: %w", tag, err))
+		default:
+			l.warn(tags, "tag %s: %v", tag, err)
+		}
+	}
+	return nil
+}
+
+func isTechnique(name string) bool { return len(name) > 1 && name[0] == 't' && isDigit(name[1]) }
+
+func isGroupOrSoftware(name string) bool {
+	return len(name) > 1 && (name[0] == 'g' || name[0] == 's') && isDigit(name[1])
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// refuseDoubles keeps the first of several rules with one id or name.
+func (l *loader) refuseDoubles() {
+	seen := make(map[string]*Rule)
+	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
+		for _, key := range []string{r.ID, r.Name} {
+			if first := seen[key]; first != nil && key != "" {
+				l.refused(r, fmt.Errorf("the rule at %s:%d has %q already as its id or name", first.File, first.Line, key))
+				return true
+			}
+		}
+		seen[r.ID], seen[r.Name] = r, r
+		return false
+	})
+}
+
+// mapping is a YAML map with text keys. Keys that come twice are refused, and
+// so are aliases, here and in what is read by the functions below: written
+// out, a rule says what it does where one reads it.
+func mapping(node *yaml.Node) (map[string]*yaml.Node, error) {
+	if node.Kind != yaml.MappingNode {
+		return nil, refuse(node, "want a map of keys and values")
+	}
+	m := make(map[string]*yaml.Node, len(node.Content)/2)
+	for i := 0; i < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode || value.Kind == yaml.AliasNode || key.Tag == "!!merge":
+			return nil, refuse(key, "YAML aliases and merge keys are not supported: write the values out")
+		case m[key.Value] != nil:
+			return nil, refuse(key, "key %q comes twice", key.Value)
+		}
+		m[key.Value] = value
+	}
+	return m, nil
+}
+
+// scalar is the text of a node, empty where there is none.
+func scalar(node *yaml.Node) (string, error) {
+	if node == nil || node.Tag == "!!null" {
+		return "", nil
+	}
+	if node.Kind != yaml.ScalarNode {
+		return "", refuse(node, "want one text, not a list or a map")
+	}
+	return node.Value, nil
+}
+
+// texts are those of a list, or one alone.
+func texts(node *yaml.Node) ([]string, error) {
+	if node == nil || node.Tag == "!!null" {
+		return nil, nil
+	}
+	nodes := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		nodes = node.Content
+	}
+	var all []string
+	for _, n := range nodes {
+		t, err := scalar(n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// keysInOrder are the keys of a map as they stand.
+func keysInOrder(node *yaml.Node) []string {
+	var keys []string
+	for i := 0; i < len(node.Content); i += 2 {
+		keys = append(keys, node.Content[i].Value)
+	}
+	return keys
+}
+
+// unknownKey names a key of the map that is not among the known ones.
+func unknownKey(node *yaml.Node, known map[string]bool) error {
+	for i := 0; i < len(node.Content); i += 2 {
+		if key := node.Content[i]; !known[key.Value] {
+			names := slices.Sorted(maps.Keys(known))
+			return refuse(key, "key %q is not known: use %s", key.Value, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package sigma
+
+import (
+	"fmt"
+	"strings"
+
+	"soclab/pkg/event"
+)
+
+// LogSource names the logs that a rule is made for, as the rule has it.
+type LogSource struct {
+	Category, Product, Service string
+}
+
+func (l LogSource) String() string {
+	var parts []string
+	for _, p := range [...]struct{ name, value string }{
+		{"category", l.Category}, {"product", l.Product}, {"service", l.Service},
+	} {
+		if p.value != "" {
+			parts = append(parts, p.name+" "+p.value)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// A route tells which events a rule sees: those of one dataset, of datasets of
+// one product, of one category. What is empty is not asked for.
+type route struct {
+	category string // event.category
+	dataset  string // event.dataset, exactly; "zeek." any that begin so; ".dns" any that end so
+	except   string // not these, in the same way
+}
+
+func (r route) takes(e *event.Event) bool {
+	return (r.category == "" || r.category == e.Category) &&
+		(r.dataset == "" || covers(r.dataset, e.Dataset)) &&
+		(r.except == "" || !covers(r.except, e.Dataset))
+}
+
+func covers(pattern, dataset string) bool {
+	switch {
+	case strings.HasSuffix(pattern, "."):
+		return strings.HasPrefix(dataset, pattern)
+	case strings.HasPrefix(pattern, "."):
+		return strings.HasSuffix(dataset, pattern)
+	}
+	return dataset == pattern
+}
+
+var (
+	connections = route{category: "network", except: ".dns"}
+	questions   = route{dataset: ".dns"}
+	requests    = route{category: "web"}
+	logins      = route{category: "authentication"}
+	loginLog    = route{dataset: "system.auth"}
+)
+
+// routes says what each log source is among our events.
+var routes = map[LogSource]route{
+	{Category: "firewall"}:                       connections,
+	{Category: "network_connection"}:             connections,
+	{Category: "network"}:                        {category: "network"},
+	{Category: "network", Service: "connection"}: connections,
+	{Category: "network", Service: "dns"}:        questions,
+	{Category: "dns"}:                            questions,
+	{Category: "dns_query"}:                      questions,
+	{Category: "proxy"}:                          requests,
+	{Category: "webserver"}:                      requests,
+	{Category: "web"}:                            requests,
+	{Category: "authentication"}:                 logins,
+
+	{Product: "zeek"}:                  {dataset: "zeek."},
+	{Product: "zeek", Service: "conn"}: {dataset: "zeek.conn"},
+	{Product: "zeek", Service: "dns"}:  {dataset: "zeek.dns"},
+	{Product: "zeek", Service: "http"}: {dataset: "zeek.http"},
+	{Product: "zeek", Service: "ssh"}:  {dataset: "zeek.ssh"},
+
+	{Product: "suricata"}:                   {dataset: "suricata."},
+	{Product: "suricata", Service: "alert"}: {dataset: "suricata.alert"},
+	{Product: "suricata", Service: "dns"}:   {dataset: "suricata.dns"},
+	{Product: "suricata", Service: "flow"}:  {dataset: "suricata.flow"},
+	{Product: "suricata", Service: "http"}:  {dataset: "suricata.http"},
+	{Product: "suricata", Service: "ssh"}:   {dataset: "suricata.ssh"},
+
+	{Product: "linux", Service: "auth"}: loginLog,
+	{Product: "linux", Service: "sshd"}: loginLog,
+	{Service: "auth"}:                   loginLog,
+	{Service: "sshd"}:                   loginLog,
+}
+
+func routeOf(l LogSource) (route, error) {
+	if r, ok := routes[l]; ok {
+		return r, nil
+	}
+	if l == (LogSource{}) {
+		return route{}, fmt.Errorf("logsource names no category, product or service")
+	}
+	return route{}, fmt.Errorf("no events come from the log source %s; these are known: category firewall, "+
+		"network_connection, network, dns, proxy, webserver or authentication; product zeek with service conn, dns, "+
+		"http or ssh; product suricata with service alert, dns, flow, http or ssh; product linux with service auth or sshd", l)
+}

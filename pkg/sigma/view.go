@@ -1,0 +1,144 @@
+package sigma
+
+import (
+	"strings"
+	"unsafe"
+
+	"soclab/pkg/event"
+)
+
+// A source is where a value is found: a field of the event, or text that is
+// put together from several.
+type source uint8
+
+// The sources that are not fields.
+const (
+	sourceURI       = source(fieldCount) + iota // path?query, as in an HTTP request line
+	sourceURL                                   // http://domain/path?query
+	sourceExtension                             // of the path's last element, without the dot
+	sourceCount
+)
+
+// fieldCount is the number of fields of an event.
+const fieldCount = uint8(event.FieldConnState) + 1
+
+func (s source) kind() event.Kind {
+	if s >= sourceURI {
+		return event.Text
+	}
+	return event.Field(s).Kind()
+}
+
+func (s source) String() string {
+	switch s {
+	case sourceURI:
+		return "url.path?url.query"
+	case sourceURL:
+		return "http://url.domain/url.path?url.query"
+	case sourceExtension:
+		return "extension of url.path"
+	}
+	return event.Field(s).Name()
+}
+
+// present reports whether the event has a value there.
+func (s source) present(e *event.Event) bool {
+	switch {
+	case s == sourceURI, s == sourceExtension:
+		return e.URL.Path != ""
+	case s == sourceURL:
+		return e.URL.Path != "" && e.URL.Domain != ""
+	}
+	switch f := event.Field(s); f.Kind() {
+	case event.Integer:
+		return f.Int(e).Known
+	case event.Address:
+		return f.Address(e).IsValid()
+	case event.Time:
+		return true
+	default:
+		return f.Text(e) != ""
+	}
+}
+
+// A view is one event as the matchers of rules see it. It makes the texts that
+// they ask for, and their folded forms, once for all of them. The texts live
+// in its buffer: they are valid until it is set to the next event.
+type view struct {
+	event  *event.Event
+	buffer []byte
+
+	made  [2]uint64 // bits of texts[0] and texts[1] that are made
+	texts [2][sourceCount]string
+}
+
+const (
+	plain  = iota // as it stands
+	folded        // for case-insensitive comparison
+)
+
+// set makes e the event that is viewed.
+func (v *view) set(e *event.Event) {
+	v.event = e
+	v.buffer = v.buffer[:0]
+	v.made = [2]uint64{}
+}
+
+// text is the value at s as text, empty where there is none.
+func (v *view) text(s source, form int) string {
+	if v.made[form]&(1<<s) != 0 {
+		return v.texts[form][s]
+	}
+	var t string
+	if form == folded {
+		if t = v.text(s, plain); !isFolded(t) {
+			begin := len(v.buffer)
+			v.buffer = appendFolded(v.buffer, t)
+			t = v.since(begin)
+		}
+	} else {
+		t = v.make(s)
+	}
+	v.made[form] |= 1 << s
+	v.texts[form][s] = t
+	return t
+}
+
+func (v *view) make(s source) string {
+	e := v.event
+	begin := len(v.buffer)
+	switch {
+	case s == sourceExtension:
+		name := e.URL.Path[strings.LastIndexByte(e.URL.Path, '/')+1:]
+		dot := strings.LastIndexByte(name, '.')
+		if dot < 0 {
+			return ""
+		}
+		return name[dot+1:]
+	case s == sourceURI:
+		if e.URL.Query == "" {
+			return e.URL.Path
+		}
+	case s == sourceURL:
+		if !s.present(e) {
+			return ""
+		}
+		v.buffer = append(append(v.buffer, "http://"...), e.URL.Domain...)
+	case s.kind() == event.Text:
+		return event.Field(s).Text(e)
+	default:
+		v.buffer = event.Field(s).Append(v.buffer, e)
+		return v.since(begin)
+	}
+	v.buffer = append(v.buffer, e.URL.Path...)
+	if e.URL.Query != "" {
+		v.buffer = append(append(v.buffer, '?'), e.URL.Query...)
+	}
+	return v.since(begin)
+}
+
+// since is what was appended to the buffer, without a copy: nothing changes
+// those bytes before the next set, and no text outlives it.
+func (v *view) since(begin int) string {
+	return unsafe.String(unsafe.SliceData(v.buffer[begin:]), len(v.buffer)-begin)
+}

@@ -1,0 +1,309 @@
+package sigma
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"soclab/pkg/event"
+)
+
+// A window is what one correlation remembers of one partition: the events of
+// the last reach offsets that count for it, by group and in the order of their
+// times. Its memory is bounded by their number, about 150 bytes each.
+type window struct {
+	correlation *Correlation
+	timespan    int64 // nanoseconds
+	reach       int64
+
+	groups  map[fingerprint]*group
+	values  map[fingerprint]*timeline // value_count, temporal: the times of each value of a group
+	members queue
+}
+
+// group is what counts together. For event_count, value_sum and value_avg its
+// line has the time of each event, weighed by the value. For value_count and
+// temporal it has the times at which the number of distinct values in the
+// timespan before goes up and down. For temporal_ordered it has a line of the
+// times of each rule.
+type group struct {
+	key     fingerprint
+	line    timeline
+	steps   []timeline
+	members int
+}
+
+// member is one event, kept in the order of offsets to forget it in time.
+type member struct {
+	offset    int64
+	at, value int64
+	group     *group
+	series    fingerprint // value_count, temporal: the key of its value
+	step      int         // temporal_ordered: the rule
+}
+
+func newWindow(c *Correlation, reach int64) *window {
+	return &window{
+		correlation: c, timespan: int64(c.Timespan), reach: reach,
+		groups: make(map[fingerprint]*group), values: make(map[fingerprint]*timeline),
+	}
+}
+
+// add counts an event that matches some of the correlation's rules, and
+// reports whether the condition holds for it.
+func (w *window) add(v *view, offset int64, matched func(rule int) bool) bool {
+	w.forget(offset - w.reach)
+	c := w.correlation
+	at := v.event.Timestamp.UnixNano()
+	value := int64(0)
+	if w.sums() {
+		n := event.Field(c.values[0].sources[0]).Int(v.event)
+		if !n.Known {
+			return false
+		}
+		value = n.Value
+	}
+	hit := false
+	var done [maxCorrelated]fingerprint // groups that have the event already
+	n := 0
+	// The last rule first: an event does not follow itself in a sequence.
+	for rule := len(c.rules) - 1; rule >= 0; rule-- {
+		if !matched(rule) {
+			continue
+		}
+		key, ok := fingerprintOf(v, c.keys[rule])
+		if !ok {
+			continue
+		}
+		g := w.group(key)
+		m := member{offset: offset, at: at, value: value, group: g, step: rule}
+		switch c.Type {
+		case "temporal_ordered":
+			hit = w.completes(g, rule, at) || hit
+			w.keep(m)
+			continue
+		case "temporal":
+			m.series = key.with(uint64(rule))
+			w.keep(m)
+		default:
+			if contains(done[:n], key) {
+				continue
+			}
+			if c.Type == "value_count" {
+				if m.series, ok = fingerprintOf(v, c.values); !ok {
+					w.drop(g)
+					continue
+				}
+				m.series = key.mix(m.series)
+			}
+			w.keep(m)
+		}
+		if !contains(done[:n], key) {
+			done[n] = key
+			n++
+		}
+	}
+	for _, key := range done[:n] {
+		hit = c.met(w.measure(w.groups[key], at)) || hit
+	}
+	return hit
+}
+
+func contains(keys []fingerprint, key fingerprint) bool {
+	for _, k := range keys {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *window) sums() bool {
+	return w.correlation.Type == "value_sum" || w.correlation.Type == "value_avg"
+}
+
+func (w *window) group(key fingerprint) *group {
+	g := w.groups[key]
+	if g == nil {
+		g = &group{key: key}
+		w.groups[key] = g
+	}
+	return g
+}
+
+// drop forgets a group without members.
+func (w *window) drop(g *group) {
+	if g.members == 0 {
+		delete(w.groups, g.key)
+	}
+}
+
+func (w *window) keep(m member) {
+	w.members.push(m)
+	m.group.members++
+	switch w.correlation.Type {
+	case "temporal_ordered":
+		if m.group.steps == nil {
+			m.group.steps = make([]timeline, len(w.correlation.rules))
+		}
+		m.group.steps[m.step].insert(entry{at: m.at})
+	case "temporal", "value_count":
+		series := w.values[m.series]
+		if series == nil {
+			series = new(timeline)
+			w.values[m.series] = series
+		}
+		w.cover(&m.group.line, series, m.at, 1)
+		series.insert(entry{at: m.at})
+	default:
+		m.group.line.insert(entry{m.at, m.value})
+	}
+}
+
+// forget removes the events up to and including an offset.
+func (w *window) forget(offset int64) {
+	for w.members.len() > 0 && w.members.first().offset <= offset {
+		m := w.members.pop()
+		switch w.correlation.Type {
+		case "temporal_ordered":
+			m.group.steps[m.step].remove(entry{at: m.at})
+		case "temporal", "value_count":
+			series := w.values[m.series]
+			series.remove(entry{at: m.at})
+			w.cover(&m.group.line, series, m.at, -1)
+			if len(series.blocks) == 0 {
+				delete(w.values, m.series)
+			}
+		default:
+			m.group.line.remove(entry{m.at, m.value})
+		}
+		m.group.members--
+		w.drop(m.group)
+	}
+}
+
+// cover counts a value in, or out, for the time that an event of it at a
+// moment adds. Each event of a value covers the timespan from its own time on:
+// the value counts at t where any of them covers t. So the number of distinct
+// values at t is a sum of steps up and down, in which the time is left out
+// that an earlier event of the same value covers too, or a later one.
+func (w *window) cover(line, series *timeline, at, sign int64) {
+	begin, end := at, at+w.timespan
+	if before, ok := series.floor(at); ok {
+		begin = max(begin, before+w.timespan)
+	}
+	if after, ok := series.above(at); ok {
+		end = min(end, after)
+	}
+	if begin < end {
+		step(line, begin, sign)
+		step(line, end, -sign)
+	}
+}
+
+// step adds a step up or down, or takes back an opposite one.
+func step(line *timeline, at, weight int64) {
+	if !line.remove(entry{at, -weight}) {
+		line.insert(entry{at, weight})
+	}
+}
+
+// measure is what the condition is about: of the events of a group in the
+// timespan up to a moment.
+func (w *window) measure(g *group, at int64) float64 {
+	n, sum := g.line.until(at)
+	switch w.correlation.Type {
+	case "temporal", "value_count":
+		return sum.float()
+	}
+	before, sumBefore := g.line.until(at - w.timespan)
+	n -= before
+	switch w.correlation.Type {
+	case "value_sum":
+		return sum.minus(sumBefore).float()
+	case "value_avg":
+		return sum.minus(sumBefore).float() / float64(n)
+	}
+	return float64(n)
+}
+
+// completes reports whether an event of a rule at a moment ends a sequence of
+// all rules, one after the other, within the timespan. Events of the same
+// moment may follow each other either way. Going back from the end, the latest
+// event of each rule leaves the most room for those before it.
+func (w *window) completes(g *group, rule int, at int64) bool {
+	if rule != len(w.correlation.rules)-1 {
+		return false
+	}
+	limit, ok := at, true
+	for i := rule - 1; i >= 0; i-- {
+		if g.steps == nil {
+			return false
+		}
+		if limit, ok = g.steps[i].floor(limit); !ok || limit <= at-w.timespan {
+			return false
+		}
+	}
+	return true
+}
+
+// A fingerprint stands for the values of some fields. It has 128 bits, so that
+// two different ones are not met in practice, and keeps no text of an event.
+type fingerprint [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+// fingerprintOf is that of the values of fields, each of which must be
+// present. Text counts as it is written.
+func fingerprintOf(v *view, fields []field) (fingerprint, bool) {
+	var room [128]byte
+	b := room[:0]
+	for i := range fields {
+		s := fields[i].sources[0]
+		if !s.present(v.event) {
+			return fingerprint{}, false
+		}
+		switch s.kind() {
+		case event.Address:
+			a := event.Field(s).Address(v.event).As16()
+			b = append(b, a[:]...)
+		case event.Integer:
+			b = binary.LittleEndian.AppendUint64(b, uint64(event.Field(s).Int(v.event).Value))
+		default:
+			t := v.text(s, plain)
+			b = binary.LittleEndian.AppendUint64(b, uint64(len(t)))
+			b = append(b, t...)
+		}
+	}
+	return fingerprint{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}, true
+}
+
+// mix is the fingerprint of a value within a group.
+func (k fingerprint) mix(value fingerprint) fingerprint {
+	var b [32]byte
+	for i, n := range [4]uint64{k[0], k[1], value[0], value[1]} {
+		binary.LittleEndian.PutUint64(b[8*i:], n)
+	}
+	return fingerprint{maphash.Bytes(seeds[0], b[:]), maphash.Bytes(seeds[1], b[:])}
+}
+
+func (k fingerprint) with(n uint64) fingerprint { return k.mix(fingerprint{n}) }
+
+// queue is first in, first out.
+type queue struct {
+	members []member
+	head    int
+}
+
+func (q *queue) len() int       { return len(q.members) - q.head }
+func (q *queue) first() *member { return &q.members[q.head] }
+func (q *queue) push(m member)  { q.members = append(q.members, m) }
+
+func (q *queue) pop() member {
+	m := q.members[q.head]
+	q.members[q.head] = member{}
+	if q.head++; q.head > len(q.members)/2 {
+		q.members = q.members[:copy(q.members, q.members[q.head:])]
+		q.head = 0
+	}
+	return m
+}
