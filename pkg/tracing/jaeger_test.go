@@ -1,0 +1,229 @@
+package tracing_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"soclab/internal/collector"
+	"soclab/pkg/tracing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// ids gives spans the ids 1, 2, 3, ... in the trace with the id in its name.
+type ids struct {
+	trace trace.TraceID
+	last  atomic.Uint64
+}
+
+func (g *ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	return g.trace, g.NewSpanID(ctx, g.trace)
+}
+
+func (g *ids) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
+	binary.BigEndian.PutUint64(id[:], g.last.Add(1))
+	return id
+}
+
+// send exports the trace of one event as the pipeline makes it, beginning at
+// start, to an OTLP receiver.
+func send(t *testing.T, otlp, traceID, eventID string, start time.Time) {
+	t.Helper()
+	id, err := trace.TraceIDFromHex(traceID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generator := &ids{trace: id}
+	tracer := func(service string) trace.Tracer {
+		exporter, err := otlptracehttp.New(t.Context(), otlptracehttp.WithEndpointURL(otlp+"/v1/traces"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter), sdktrace.WithIDGenerator(generator),
+			sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))))
+		t.Cleanup(func() { provider.Shutdown(context.Background()) })
+		return provider.Tracer("test")
+	}
+	producer, classifier := tracer("producer"), tracer("classifier")
+	at := func(µs int) trace.SpanEventOption {
+		return trace.WithTimestamp(start.Add(time.Duration(µs) * time.Microsecond))
+	}
+	event := trace.WithAttributes(tracing.KeyEventID.String(eventID))
+
+	ctx, produce := producer.Start(t.Context(), tracing.SpanProduce, trace.WithSpanKind(trace.SpanKindProducer), at(0), event)
+	produce.End(at(1200))
+	ctx, consume := classifier.Start(ctx, tracing.SpanConsume, trace.WithSpanKind(trace.SpanKindConsumer), at(8900), event)
+	_, classify := classifier.Start(ctx, tracing.SpanClassify, at(9000),
+		trace.WithAttributes(attribute.Int("rules", 50), attribute.Bool("detected", true)))
+	classify.End(at(9012))
+	_, store := classifier.Start(ctx, tracing.SpanStore, at(9300))
+	store.SetStatus(codes.Error, "disk is full")
+	store.End(at(12300))
+	consume.End(at(12400))
+}
+
+const sampleID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+// backend is a trace backend: the embedded collector, or the real Jaeger that
+// TEST_JAEGER_URL and TEST_OTLP_URL lead to.
+func backend(t *testing.T) (jaeger *tracing.Jaeger, otlp string) {
+	t.Helper()
+	if url := os.Getenv("TEST_JAEGER_URL"); url != "" {
+		return tracing.NewJaeger(url), os.Getenv("TEST_OTLP_URL")
+	}
+	c, err := collector.Open(t.TempDir(), collector.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	receiver, query := httptest.NewServer(c.OTLP()), httptest.NewServer(c.Query())
+	t.Cleanup(receiver.Close)
+	t.Cleanup(query.Close)
+	return tracing.NewJaeger(query.URL), receiver.URL
+}
+
+func TestJaeger(t *testing.T) {
+	jaeger, otlp := backend(t)
+	start := time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
+	send(t, otlp, sampleID, "C5xhVb2", start)
+	send(t, otlp, "0af7651916cd43dd8448eb211c80319c", "C5xhVb3", start.Add(time.Second))
+
+	got, err := jaeger.Trace(t.Context(), sampleID)
+	for deadline := time.Now().Add(10 * time.Second); len(got.Spans) < 4 && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond) // a real Jaeger takes a moment
+		got, err = jaeger.Trace(t.Context(), sampleID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ID != sampleID || !got.Start().Equal(start) || got.Duration() != 12400*time.Microsecond || got.EventID() != "C5xhVb2" {
+		t.Errorf("trace %s of event %s began at %v and took %v", got.ID, got.EventID(), got.Start(), got.Duration())
+	}
+	var names []string
+	for depth, span := range got.Walk() {
+		names = append(names, strings.Repeat(">", depth)+span.Name+" "+span.Service+" "+span.Kind)
+		if wait := got.Wait(span); (span.Name == tracing.SpanConsume) != (wait == 7700*time.Microsecond) {
+			t.Errorf("%s waited %v", span.Name, wait)
+		}
+		if span.Name == tracing.SpanClassify && (span.Attributes["rules"] != "50" || span.Attributes["detected"] != "true") {
+			t.Errorf("attributes of %s: %v", span.Name, span.Attributes)
+		}
+	}
+	want := []string{"kafka.produce producer producer", ">kafka.consume classifier consumer",
+		">>classification classifier internal", ">>storage.write classifier internal"}
+	if !slices.Equal(names, want) {
+		t.Errorf("tree is %q, want %q", names, want)
+	}
+	golden(t, "tree.golden", got)
+
+	if found, err := jaeger.Event(t.Context(), "C5xhVb3"); err != nil || found.EventID() != "C5xhVb3" || len(found.Spans) != 4 {
+		t.Errorf("Event: %v, %v", found, err)
+	}
+	newest, err := jaeger.Newest(t.Context(), "classifier", 2)
+	if err != nil || len(newest) != 2 || newest[0].EventID() != "C5xhVb3" || newest[1].ID != sampleID {
+		t.Errorf("Newest: %v, %v", newest, err)
+	}
+	if services, err := jaeger.Services(t.Context()); err != nil || !slices.Contains(services, "classifier") || !slices.Contains(services, "producer") {
+		t.Errorf("Services: %v, %v", services, err)
+	}
+	for name, find := range map[string]func() (tracing.Trace, error){
+		"Trace": func() (tracing.Trace, error) { return jaeger.Trace(t.Context(), "00000000000000000000000000000001") },
+		"Event": func() (tracing.Trace, error) { return jaeger.Event(t.Context(), "nothing") },
+	} {
+		if found, err := find(); !errors.Is(err, tracing.ErrNoTrace) {
+			t.Errorf("%s that is not there: %v, %v, want %v", name, found, err, tracing.ErrNoTrace)
+		}
+	}
+}
+
+// golden compares a drawn tree with a file in testdata.
+func golden(t *testing.T, name string, trace tracing.Trace) {
+	t.Helper()
+	var drawn bytes.Buffer
+	if err := trace.WriteTree(&drawn); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, drawn.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(drawn.Bytes(), want) {
+		t.Errorf("%s: drawn\n%s\nwant\n%s", name, drawn.Bytes(), want)
+	}
+}
+
+// TestTreeOfOddSpans draws what a well-behaved sender would not send.
+func TestTreeOfOddSpans(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	span := func(id, parent, name string, ms int) tracing.Span {
+		return tracing.Span{ID: id, ParentID: parent, Service: "odd", Name: name,
+			Start: start.Add(time.Duration(ms) * time.Millisecond), Duration: 90 * time.Second}
+	}
+	golden(t, "odd.golden", tracing.Trace{ID: "1", Spans: []tracing.Span{
+		span("1", "0", "parent is missing", 10),
+		span("2", "1", "begins before its parent", 0),
+		span("3", "3", "its own parent", 20),
+		span("4", "5", "one of a circle", 30),
+		span("5", "4", "the other", 40),
+		span("6", "2", "\x1b[31mred\x1b[0m\n", 1500),
+		span("7", "1", "Überprüfung", 2500),
+	}})
+	golden(t, "empty.golden", tracing.Trace{ID: "1"})
+}
+
+func TestJaegerErrors(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + ln.Addr().String()
+	ln.Close()
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for name, test := range map[string]struct{ url, want string }{
+		"nothing listens": {gone, "start the stack, or set JAEGER_URL"},
+		"another server":  {other.URL, "is JAEGER_URL right?"},
+		"not a URL":       {"localhost:16686", "JAEGER_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tracing.NewJaeger(test.url).Event(t.Context(), "1")
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), strings.TrimPrefix(test.url, "http://")) {
+				t.Errorf("error %v, want the address and %q", err, test.want)
+			}
+		})
+	}
+	t.Setenv("JAEGER_URL", gone+"/")
+	if got, want := tracing.NewJaeger("").URL("1a"), gone+"/trace/1a"; got != want {
+		t.Errorf("URL with JAEGER_URL: %s, want %s", got, want)
+	}
+	t.Setenv("JAEGER_URL", "")
+	if got, want := tracing.NewJaeger("").URL("1a"), "http://localhost:16686/trace/1a"; got != want {
+		t.Errorf("URL: %s, want %s", got, want)
+	}
+}
