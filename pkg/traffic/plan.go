@@ -1,0 +1,172 @@
+package traffic
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"soclab/pkg/event"
+)
+
+// plan is an activity while it is thought out: habits and scenarios add its
+// events one after the other and let time pass between them.
+type plan struct {
+	*dice
+	*network
+	start  time.Time     // of the run
+	at     time.Duration // now, since then
+	events []planned
+
+	// Of attacks only.
+	truth    *Truth // of the incident that the next events belong to
+	until    time.Duration
+	most     int // events in an incident, if its scenario has so many
+	scenario string
+	run      string
+	number   int // of the scenario's runs, from 1
+}
+
+// wait lets d pass.
+func (p *plan) wait(d time.Duration) { p.at += d.Truncate(time.Microsecond) }
+
+// incident begins a step of the scenario: the events from here on are part of
+// it. The first technique is the best answer, the others are right too.
+func (p *plan) incident(step, tactic string, techniques ...string) {
+	name := fmt.Sprintf("%s-%d", p.scenario, p.number)
+	if step != "" {
+		name += "-" + step
+	}
+	p.truth = &Truth{Incident: name + "-" + p.run, Scenario: p.scenario, Tactic: tactic, Techniques: techniques}
+}
+
+// size draws how many events an incident has: from fewest to most, but in
+// small runs no more than needed.
+func (p *plan) size(fewest, most int) int {
+	return p.spread(fewest, max(fewest, min(most, p.most)))
+}
+
+// pace draws the time between the n events of an incident, so that it can end
+// before the run does.
+func (p *plan) pace(n int, fast, slow time.Duration) time.Duration {
+	return p.delay(min(fast, slow), max(fast, min(slow, (p.until-p.at)/time.Duration(n+1))))
+}
+
+// add adds an event that happens now.
+func (p *plan) add(dataset, category, action string, from, to netip.Addr, port int) *event.Event {
+	p.events = append(p.events, planned{truth: p.truth})
+	e := &p.events[len(p.events)-1].Event
+	e.Timestamp = p.start.Add(p.at)
+	e.Dataset, e.Category, e.Action = dataset, category, action
+	e.Source = event.Endpoint{IP: from, Port: event.Known(int64(p.between(32768, 60999)))}
+	e.Destination = event.Endpoint{IP: to, Port: event.Known(int64(port))}
+	e.Transport = "tcp"
+	return e
+}
+
+// conn adds a TCP connection that came about and ended in order (SF).
+func (p *plan) conn(from, to netip.Addr, port int, protocol string) *event.Event {
+	e := p.add(zeekConnDataset, networkCategory, connectionAction, from, to, port)
+	e.Protocol, e.ConnState = protocol, "SF"
+	return e
+}
+
+// udp adds a UDP flow with an answer.
+func (p *plan) udp(from, to netip.Addr, port int, protocol string) *event.Event {
+	e := p.conn(from, to, port, protocol)
+	e.Transport = "udp"
+	return e
+}
+
+// moved sets what a connection carried, and how long it took: at least as long
+// as 1 Gbit/s needs.
+func (p *plan) moved(e *event.Event, sent, received int, took time.Duration) {
+	took = max(took, time.Duration(8*max(sent, received)))
+	e.Duration = event.Known(int64(took.Truncate(time.Microsecond)))
+	e.Source.Bytes, e.Source.Packets = event.Known(int64(sent)), packets(sent, received)
+	e.Destination.Bytes, e.Destination.Packets = event.Known(int64(received)), packets(received, sent)
+}
+
+// packets is how many packets carry n bytes and acknowledge those of the other
+// side.
+func packets(n, other int) event.Int {
+	const segment = 1400
+	return event.Known(int64(3 + n/segment + other/segment/2))
+}
+
+// unanswered makes e a connection attempt that got no answer (S0).
+func (p *plan) unanswered(e *event.Event) {
+	e.ConnState, e.Protocol = "S0", ""
+	e.Source.Packets = event.Known(int64(p.between(1, 3)))
+	e.Destination.Packets = event.Known(0)
+}
+
+// refused makes e a connection attempt that was refused (REJ).
+func (p *plan) refused(e *event.Event) {
+	e.ConnState, e.Protocol = "REJ", ""
+	e.Duration = event.Known(int64(p.delay(80*time.Microsecond, 90*time.Millisecond)))
+	e.Source.Bytes, e.Destination.Bytes = event.Known(0), event.Known(0)
+	e.Source.Packets, e.Destination.Packets = event.Known(1), event.Known(1)
+}
+
+// query adds a DNS question and its answer; answers are empty where the code
+// is not NOERROR.
+func (p *plan) query(from, resolver netip.Addr, name, kind, code, answers string) *event.Event {
+	e := p.add("zeek.dns", networkCategory, "query", from, resolver, 53)
+	e.Transport, e.Protocol = "udp", "dns"
+	e.DNS = event.DNS{Question: name, Type: kind, ResponseCode: code, Answers: answers}
+	sent := 17 + len(name)
+	e.Duration = event.Known(int64(p.delay(200*time.Microsecond, 80*time.Millisecond)))
+	e.Source.Bytes, e.Source.Packets = event.Known(int64(sent)), event.Known(1)
+	e.Destination.Bytes, e.Destination.Packets = event.Known(int64(sent+16+len(answers))), event.Known(1)
+	return e
+}
+
+// resolve looks up a host of the internet as a browser does.
+func (p *plan) resolve(from netip.Addr, s *site) {
+	resolver := p.resolvers[p.below(2)]
+	if s.v6.IsValid() && p.chance(40) {
+		p.query(from, resolver, s.name, "AAAA", "NOERROR", s.v6.String())
+	} else {
+		p.query(from, resolver, s.name, "A", "NOERROR", s.v4.String())
+	}
+	p.wait(p.delay(time.Millisecond, 60*time.Millisecond))
+}
+
+// request adds a web request.
+func (p *plan) request(from, to netip.Addr, method, domain, path, query, agent string, status, received int) *event.Event {
+	e := p.add("zeek.http", "web", "request", from, to, 80)
+	e.Protocol = "http"
+	e.URL = event.URL{Domain: domain, Path: path, Query: query}
+	e.HTTP = event.HTTP{Method: method, Status: event.Known(int64(status))}
+	e.UserAgent = agent
+	sent := 60 + len(path) + len(query) + len(domain) + len(agent)
+	p.moved(e, sent, received, p.delay(2*time.Millisecond, 600*time.Millisecond))
+	return e
+}
+
+// login adds an attempt to log in.
+func (p *plan) login(from, to netip.Addr, service *service, user string, success bool) *event.Event {
+	e := p.add("system.auth", "authentication", "login", from, to, service.port)
+	e.Protocol, e.User, e.Outcome = service.protocol, user, "failure"
+	if success {
+		e.Outcome = "success"
+	}
+	return e
+}
+
+// service is what people log in to.
+type service struct {
+	protocol string
+	port     int
+}
+
+var (
+	sshService      = &service{"ssh", 22}
+	rdpService      = &service{"rdp", 3389}
+	smbService      = &service{"smb", 445}
+	winrmService    = &service{"winrm", 5985}
+	kerberosService = &service{"kerberos", 88}
+	ldapService     = &service{"ldap", 389}
+	imapService     = &service{"imap", 993}
+	vpnService      = &service{"vpn", 443}
+)
