@@ -111,10 +111,10 @@ func (p *conditionParser) chain(op operator, keyword string, operand func() (*ex
 		}
 		args = append(args, arg)
 	}
-	return join(op, args), nil
+	return combine(op, args), nil
 }
 
-func join(op operator, args []*expression) *expression {
+func combine(op operator, args []*expression) *expression {
 	if len(args) == 1 {
 		return args[0]
 	}
@@ -188,7 +188,7 @@ func (p *conditionParser) quantified() (*expression, error) {
 		return nil, p.fail("want them, or a pattern of the selections %s", strings.Join(p.names, ", "))
 	}
 	p.next()
-	return join(op, args), nil
+	return combine(op, args), nil
 }
 
 // uses reports whether the condition names the selection.

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -274,11 +275,12 @@ func (c *Correlation) groupsBySource() bool {
 	return true
 }
 
-// link finds the rules that correlations refer to. Those that refer to a rule
-// that is not there, or to themselves, are refused.
-func (l *loader) link() {
+// link finds the rules that correlations refer to, among those loaded and
+// others. A correlation is refused where one is not there, or in a circle.
+func (l *loader) link(others map[string]*Rule) {
 	for refused := true; refused; {
-		known := index(l.rules)
+		known := maps.Clone(others)
+		maps.Copy(known, index(l.rules))
 		refused = false
 		l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
 			err := r.link(known)

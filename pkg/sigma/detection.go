@@ -1,7 +1,6 @@
 package sigma
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -31,21 +30,86 @@ func logSource(root, node *yaml.Node) (LogSource, route, error) {
 		return LogSource{}, route{}, err
 	}
 	var source LogSource
-	for key, into := range map[string]*string{
-		"category": &source.Category, "product": &source.Product, "service": &source.Service,
+	for _, part := range []struct {
+		key  string
+		into *string
+	}{
+		{"category", &source.Category}, {"product", &source.Product}, {"service", &source.Service},
 	} {
-		text, err := scalar(m[key])
+		text, err := scalar(m[part.key])
 		if err != nil {
 			return LogSource{}, route{}, err
 		}
-		*into = strings.ToLower(text)
+		*part.into = strings.ToLower(text)
 	}
 	r, err := routeOf(source)
 	return source, r, at(node, err)
 }
 
-// search compiles selections and the condition over them.
-func (l *loader) search(node *yaml.Node, other ...string) ([]selection, test, error) {
+// A selection is a named part of a detection. It is a tree of clauses with
+// items at its leaves: a map matches where all of its items do, a list where
+// any of its elements does.
+type selection struct {
+	name  string
+	items []item
+	root  clause
+}
+
+type clause struct {
+	op    operator // and, or; leaf for an item
+	parts []clause
+	item  item
+}
+
+// compile makes the test that is true where the clause surely matches or, not
+// being sure, where it may: fields that no event holds leave that open.
+func (c clause) compile(sure bool) test {
+	if c.op == leaf {
+		return c.item.compile(sure)
+	}
+	tests := make([]test, len(c.parts))
+	for i := range tests {
+		tests[i] = c.parts[i].compile(sure)
+	}
+	if c.op == and {
+		return allOf(tests)
+	}
+	return anyOf(tests)
+}
+
+func (i item) compile(sure bool) test {
+	switch {
+	case !i.missing:
+		return i.test
+	case sure:
+		return constant(never)
+	default:
+		return constant(always)
+	}
+}
+
+// compile makes the test for a condition over selections.
+func (e *expression) compile(selections []selection, sure bool) test {
+	if e.op == leaf {
+		i := slices.IndexFunc(selections, func(s selection) bool { return s.name == e.name })
+		return selections[i].root.compile(sure)
+	}
+	if e.op == not {
+		return negate(e.args[0].compile(selections, !sure))
+	}
+	tests := make([]test, len(e.args))
+	for i, arg := range e.args {
+		tests[i] = arg.compile(selections, sure)
+	}
+	if e.op == and {
+		return allOf(tests)
+	}
+	return anyOf(tests)
+}
+
+// search reads selections and the condition over them. Keys of other meaning
+// are left out.
+func (l *loader) search(node *yaml.Node, others ...string) ([]selection, test, error) {
 	m, err := mapping(node)
 	if err != nil {
 		return nil, test{}, err
@@ -58,11 +122,11 @@ func (l *loader) search(node *yaml.Node, other ...string) ([]selection, test, er
 	}
 	var selections []selection
 	for _, name := range keysInOrder(node) {
-		if name == "condition" || slices.Contains(other, name) {
+		if name == "condition" || slices.Contains(others, name) {
 			continue
 		}
 		s := selection{name: name}
-		if s.test, err = l.group(&s, m[name], true); err != nil {
+		if s.root, err = l.clause(&s, m[name], true); err != nil {
 			return nil, test{}, err
 		}
 		selections = append(selections, s)
@@ -71,56 +135,64 @@ func (l *loader) search(node *yaml.Node, other ...string) ([]selection, test, er
 	return selections, t, err
 }
 
-// group compiles what a selection is: a map, whose items must all match, or a
-// list of maps or keywords, any of which may.
-func (l *loader) group(s *selection, node *yaml.Node, lists bool) (test, error) {
-	keyword := &yaml.Node{Kind: yaml.ScalarNode, Line: node.Line}
+// clause reads what a selection is: a map, a list of maps or keywords, or one
+// keyword.
+func (l *loader) clause(s *selection, node *yaml.Node, lists bool) (clause, error) {
 	switch {
 	case node.Kind == yaml.MappingNode:
-		return l.conjunction(s, node)
+		return l.fields(s, node)
 	case node.Kind == yaml.SequenceNode && lists && len(node.Content) > 0:
-		var tests []test
+		c := clause{op: or}
 		for _, n := range node.Content {
-			t, err := l.group(s, n, false)
+			part, err := l.clause(s, n, false)
 			if err != nil {
-				return test{}, err
+				return clause{}, err
 			}
-			tests = append(tests, t)
+			c.parts = append(c.parts, part)
 		}
-		return anyOf(tests), nil
+		return c, nil
 	case node.Kind == yaml.ScalarNode && node.Tag != "!!null":
-		i, err := l.parseItem(keyword, []*yaml.Node{node})
-		s.items = append(s.items, i)
-		return i.test, err
+		keyword := &yaml.Node{Kind: yaml.ScalarNode, Line: node.Line}
+		return l.leaf(s, keyword, []*yaml.Node{node})
 	}
-	return test{}, refuse(node, "a selection is a map of fields, a list of such maps, or a list of keywords")
+	return clause{}, refuse(node, "a selection is a map of fields, a list of such maps, or a list of keywords")
 }
 
-func (l *loader) conjunction(s *selection, node *yaml.Node) (test, error) {
+func (l *loader) fields(s *selection, node *yaml.Node) (clause, error) {
 	if _, err := mapping(node); err != nil {
-		return test{}, err
+		return clause{}, err
 	}
 	if len(node.Content) == 0 {
-		return test{}, refuse(node, "the selection %s has no fields", s.name)
+		return clause{}, refuse(node, "the selection %s has no fields", s.name)
 	}
-	var tests []test
+	c := clause{op: and}
 	for n := 0; n < len(node.Content); n += 2 {
 		key, value := node.Content[n], node.Content[n+1]
 		values := []*yaml.Node{value}
 		if value.Kind == yaml.SequenceNode {
 			values = value.Content
 		}
-		i, err := l.parseItem(key, values)
+		part, err := l.leaf(s, key, values)
 		if err != nil {
-			return test{}, err
+			return clause{}, err
 		}
-		s.items = append(s.items, i)
-		tests = append(tests, i.test)
+		c.parts = append(c.parts, part)
 	}
-	return all(tests), nil
+	return c, nil
+}
+
+func (l *loader) leaf(s *selection, key *yaml.Node, values []*yaml.Node) (clause, error) {
+	i, err := l.parseItem(key, values)
+	if err != nil {
+		return clause{}, err
+	}
+	s.items = append(s.items, i)
+	return clause{item: i}, nil
 }
 
 // condition compiles a condition, or a list of them, any of which may hold.
+// A rule matches only what it surely matches: it is refused where the fields
+// that no event holds leave nothing of it.
 func (l *loader) condition(node *yaml.Node, selections []selection) (test, error) {
 	conditions, err := texts(node)
 	if err != nil {
@@ -140,50 +212,48 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (test, error
 		for _, name := range names {
 			used[name] = used[name] || e.uses(name)
 		}
-		tests = append(tests, e.compile(selections))
+		tests = append(tests, e.compile(selections, true))
 	}
 	if len(tests) == 0 {
 		return test{}, refuse(node, "the condition is empty")
 	}
-	for _, name := range names {
-		if !used[name] {
-			l.warn(node, "the condition does not use the selection %s", name)
+	var missing []item
+	for _, s := range selections {
+		if !used[s.name] {
+			l.warn(node, "the condition does not use the selection %s", s.name)
+		}
+		for _, i := range s.items {
+			if i.missing && used[s.name] {
+				missing = append(missing, i)
+			}
 		}
 	}
-	return anyOf(tests), nil
-}
-
-func (e *expression) compile(selections []selection) test {
-	if e.op == leaf {
-		i := slices.IndexFunc(selections, func(s selection) bool { return s.name == e.name })
-		return selections[i].test
+	t := anyOf(tests)
+	switch {
+	case t.fixed == never && len(missing) > 0:
+		return test{}, refuse(missing[0].node, "events have no field %q, and the rule decides nothing without it: "+
+			"use ECS names such as destination.port, or Sigma's or Zeek's names for them", missing[0].field.name)
+	case t.fixed == never:
+		return test{}, refuse(node, "the rule can never match: no event has these values")
 	}
-	tests := make([]test, len(e.args))
-	for i, arg := range e.args {
-		tests[i] = arg.compile(selections)
+	for _, i := range missing {
+		l.warn(i.node, "events have no field %q: the rule goes without what needs it", i.field.name)
 	}
-	switch e.op {
-	case not:
-		return negate(tests[0])
-	case and:
-		return all(tests)
-	default:
-		return anyOf(tests)
-	}
+	return t, nil
 }
 
 // A filter takes events away from rules (Sigma filters specification): its
-// condition is joined to theirs by and.
+// condition is joined to theirs by and, as the reference implementation has
+// it, so it usually says not.
 type filter struct {
-	rule   Rule     // its metadata
-	rules  []string // ids or names, nil for any rule of the log source
+	about  *Rule        // its metadata
+	rules  []*yaml.Node // ids or names, nil for any rule of the log source
 	source LogSource
 	test   test
-	node   *yaml.Node // that names the rules
 }
 
 func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
-	f := &filter{rule: *l.current}
+	f := &filter{about: l.current}
 	var err error
 	if f.source, _, err = logSource(root, m["logsource"]); err != nil {
 		return err
@@ -192,14 +262,13 @@ func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
 	if err != nil {
 		return err
 	}
-	if f.node = section["rules"]; f.node == nil {
+	switch rules := section["rules"]; {
+	case rules == nil:
 		return refuse(m["filter"], "a filter needs rules: ids or names, or any")
-	}
-	if f.rules, err = texts(f.node); err != nil {
-		return err
-	}
-	if len(f.rules) == 1 && (f.rules[0] == "any" || f.rules[0] == "all") {
-		f.rules = nil
+	case rules.Kind == yaml.SequenceNode:
+		f.rules = rules.Content
+	case rules.Value != "any" && rules.Value != "all":
+		f.rules = []*yaml.Node{rules}
 	}
 	if _, f.test, err = l.search(m["filter"], "rules"); err != nil {
 		return err
@@ -208,20 +277,45 @@ func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
 	return nil
 }
 
-// applyFilters joins the filters to the rules they name.
-func (l *loader) applyFilters() {
+// applies reports whether the filter is for a rule. It is an error where it
+// names a rule of another log source.
+func (f *filter) applies(r *Rule) (bool, error) {
+	if r.Correlation != nil {
+		return false, nil
+	}
+	same := (f.source.Category == "" || f.source.Category == r.LogSource.Category) &&
+		(f.source.Product == "" || f.source.Product == r.LogSource.Product) &&
+		(f.source.Service == "" || f.source.Service == r.LogSource.Service)
+	if len(f.rules) == 0 {
+		return same, nil
+	}
+	for _, node := range f.rules {
+		if node.Value != r.ID && (node.Value != r.Name || r.Name == "") {
+			continue
+		}
+		if !same {
+			return false, refuse(node, "the filter is for the log source %s, but the rule %q for %s", f.source, r.Title, r.LogSource)
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// applyFilters joins filters to the rules that they are for.
+func (l *loader) applyFilters(known map[string]*Rule) {
 	for _, f := range l.filters {
-		found := make(map[string]bool)
-		for _, r := range l.rules {
-			named := slices.Contains(f.rules, r.ID) || slices.Contains(f.rules, r.Name) && r.Name != ""
-			found[r.ID], found[r.Name] = true, true
-			if r.Correlation == nil && (named || f.rules == nil) && r.LogSource == f.source {
-				r.test = all([]test{r.test, f.test})
+		for _, node := range f.rules {
+			if known[node.Value] == nil {
+				l.refused(f.about, refuse(node, "no rule has the id or name %q, or it was refused", node.Value))
 			}
 		}
-		for _, name := range f.rules {
-			if !found[name] {
-				l.refused(&f.rule, at(f.node, fmt.Errorf("no rule has the id or name %q", name)))
+		for _, r := range l.rules {
+			applies, err := f.applies(r)
+			if err != nil {
+				l.refused(f.about, err)
+			}
+			if applies {
+				r.test = allOf([]test{r.test, f.test})
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func fieldNamed(name string) (field, error) {
 		a.name = name
 		return a, nil
 	}
-	return field{}, fmt.Errorf("field %q is not part of an event: use an ECS name such as destination.port, "+
+	return field{}, fmt.Errorf("events have no field %q: use an ECS name such as destination.port, "+
 		"or Sigma's or Zeek's name for it", name)
 }
 
@@ -86,9 +86,9 @@ var aliases = func() map[string]field {
 
 	// Rules write a request's whole URI, and its query, with and without what
 	// stands before it in the URL.
-	add(1, []source{sourceURI, sourceURL}, "c-uri", "uri", "url", "url.original", "request_url")
+	add(1, []source{sourceURI, sourceURL}, "c-uri", "cs-uri", "uri", "url", "url.original", "request_url")
 	add(1, []source{sourceURL}, "url.full")
-	add(1, []source{source(event.FieldURLQuery), sourceURI}, "cs-uri-query", "c-uri-query", "cs-uri")
+	add(1, []source{source(event.FieldURLQuery), sourceURI}, "cs-uri-query", "c-uri-query")
 	add(1, []source{sourceExtension}, "c-uri-extension", "url.extension")
 	return table
 }()

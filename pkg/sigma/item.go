@@ -19,9 +19,10 @@ import (
 
 // An item is one line of a selection: a field with its modifiers and values.
 type item struct {
-	key   string // the field with its modifiers, as in the rule
-	field field
-	test  test
+	node    *yaml.Node // the field with its modifiers, as in the rule
+	field   field
+	test    test
+	missing bool // no event holds the field: test is not used
 }
 
 // modifiers are those of one item (Sigma modifiers appendix), sorted out.
@@ -131,7 +132,7 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	}
 	f, err := fieldNamed(words[0])
 	if err != nil {
-		return item{}, at(key, err)
+		return item{node: key, field: field{name: words[0]}, missing: true}, nil
 	}
 	if len(values) == 0 {
 		return item{}, refuse(key, "%s has an empty list of values", key.Value)
@@ -142,10 +143,10 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 			return item{}, at(v, err)
 		}
 	}
-	joined := test{}
+	var joined test
 	switch {
 	case m.all:
-		joined = all(tests)
+		joined = allOf(tests)
 	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3:
 		joined = l.anyEqual(f, values, tests)
 	default:
@@ -153,10 +154,9 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	}
 	if m.neq {
 		// A field that is absent is not known to differ.
-		equal := joined.match
-		joined.match = func(v *view) bool { return f.present(v.event) && !equal(v) }
+		joined = allOf([]test{negate(absent(f)), negate(joined)})
 	}
-	return item{key.Value, f, joined}, nil
+	return item{node: key, field: f, test: joined}, nil
 }
 
 // parseValue compiles the comparison of a field with one value.
@@ -212,12 +212,12 @@ func exists(f field, value *yaml.Node) (test, error) {
 	if value.Tag != "!!bool" || value.Decode(&want) != nil {
 		return test{}, fmt.Errorf("modifier exists wants true or false")
 	}
-	return test{2, func(v *view) bool { return f.present(v.event) == want }}, nil
+	return test{cost: 2, match: func(v *view) bool { return f.present(v.event) == want }}, nil
 }
 
 func absent(f field) test {
 	first := f.sources[0]
-	return test{2, func(v *view) bool { return !first.present(v.event) }}
+	return test{cost: 2, match: func(v *view) bool { return !first.present(v.event) }}
 }
 
 // matchText compares with a Sigma string, by the kind of the field: numbers
@@ -248,7 +248,7 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 			if a, err := netip.ParseAddr(want); err == nil {
 				a = a.Unmap()
 				field := event.Field(s)
-				return test{2, func(v *view) bool { return field.Address(v.event) == a }}
+				return test{cost: 2, match: func(v *view) bool { return field.Address(v.event) == a }}
 			}
 		case m.cased:
 			return matchPattern(s, plain, p)
@@ -256,7 +256,7 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 			return matchPattern(s, folded, p.folded())
 		}
 		l.warn(value, "%s is never %q: it holds %s", f.name, text, kindNames[s.kind()])
-		return test{0, never}
+		return constant(never)
 	})
 }
 
@@ -277,10 +277,10 @@ var kindNames = map[event.Kind]string{
 
 func matchPattern(s source, form int, p pattern) test {
 	if want, literal := p.plain(); literal {
-		return test{2, func(v *view) bool { return v.text(s, form) == want }}
+		return test{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }}
 	}
 	match := p.compile()
-	return test{10 * len(p), func(v *view) bool {
+	return test{cost: 10 * len(p), match: func(v *view) bool {
 		t := v.text(s, form)
 		return t != "" && match(t)
 	}}
@@ -310,7 +310,7 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, tests []test) test {
 		}
 	}
 	if len(texts) > 0 {
-		rest = append(rest, test{8, func(v *view) bool {
+		rest = append(rest, test{cost: 8, match: func(v *view) bool {
 			_, ok := texts[v.text(s, folded)]
 			return ok
 		}})
@@ -329,7 +329,7 @@ func amongNumbers(s source, numbers map[int64]struct{}) test {
 	}
 	slices.Sort(sorted)
 	field := event.Field(s)
-	return test{8, func(v *view) bool {
+	return test{cost: 8, match: func(v *view) bool {
 		n := field.Int(v.event)
 		if !n.Known {
 			return false
@@ -341,7 +341,7 @@ func amongNumbers(s source, numbers map[int64]struct{}) test {
 
 func inRange(s source, low, high int64) test {
 	field := event.Field(s)
-	return test{2, func(v *view) bool {
+	return test{cost: 2, match: func(v *view) bool {
 		n := field.Int(v.event)
 		return n.Known && low <= n.Value && n.Value <= high
 	}}
@@ -409,7 +409,7 @@ func timePart(f field, m modifiers, value *yaml.Node) (test, error) {
 		return test{}, err
 	}
 	part := timeParts[m.part]
-	return test{20, func(v *view) bool {
+	return test{cost: 20, match: func(v *view) bool {
 		n := int64(part(v.event.Timestamp.UTC()))
 		return low <= n && n <= high
 	}}, nil
@@ -437,7 +437,7 @@ func compareFields(f field, how string, cased bool, name string) (test, error) {
 	}
 	return f.each(func(a source) test {
 		return other.each(func(b source) test {
-			return test{20, func(v *view) bool {
+			return test{cost: 20, match: func(v *view) bool {
 				return a.present(v.event) && b.present(v.event) && same(v.text(a, form), v.text(b, form))
 			}}
 		})
@@ -455,7 +455,7 @@ func matchRegexp(f field, flags, text string) (test, error) {
 		return test{}, err
 	}
 	return f.each(func(s source) test {
-		return test{500, func(v *view) bool {
+		return test{cost: 500, match: func(v *view) bool {
 			t := v.text(s, plain)
 			return t != "" && re.MatchString(t)
 		}}
@@ -488,9 +488,11 @@ func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (ite
 	if m.how == "" {
 		m.how = "contains"
 	}
-	var texts field
+	// The path and the query of a URL are searched together: a keyword may
+	// reach from one into the other.
+	texts := field{name: "keywords", sources: []source{sourceURI}}
 	for _, f := range event.Fields() {
-		if f.Kind() == event.Text {
+		if f.Kind() == event.Text && f != event.FieldURLPath && f != event.FieldURLQuery {
 			texts.sources = append(texts.sources, source(f))
 		}
 	}
@@ -509,7 +511,7 @@ func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (ite
 	}
 	joined := anyOf(tests)
 	if m.all {
-		joined = all(tests)
+		joined = allOf(tests)
 	}
-	return item{key.Value, texts, joined}, nil
+	return item{node: key, field: texts, test: joined}, nil
 }

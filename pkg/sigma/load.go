@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,6 +23,8 @@ import (
 type RuleSet struct {
 	Rules    []*Rule
 	Warnings []*Problem // about rules that were loaded nevertheless
+
+	filters []*filter
 }
 
 // MaxFile is the size in bytes above which a rule file is refused.
@@ -88,26 +91,29 @@ func Parse(name string, text []byte, options ...LoadOption) (*RuleSet, error) {
 }
 
 // With is the set with the rules of a user added. They replace those of the
-// same id in their place, and correlations of both refer to them.
+// same id in their place, correlations of both refer to them, and the user's
+// filters apply to all.
 func (s *RuleSet) With(user *RuleSet) *RuleSet {
-	joined := &RuleSet{Warnings: append(slices.Clip(s.Warnings), user.Warnings...)}
+	joined := &RuleSet{Warnings: slices.Concat(s.Warnings, user.Warnings), filters: slices.Concat(s.filters, user.filters)}
 	place := make(map[string]int, len(s.Rules))
-	add := func(r Rule) {
-		i, known := place[r.ID]
-		if !known {
-			i = len(joined.Rules)
-			joined.Rules = append(joined.Rules, nil)
-			place[r.ID] = i
+	for i, r := range s.Rules {
+		own := *r
+		for _, f := range user.filters {
+			if applies, _ := f.applies(r); applies {
+				own.test = allOf([]test{own.test, f.test})
+			}
 		}
-		joined.Rules[i] = &r
-	}
-	for _, r := range s.Rules {
-		add(*r)
+		joined.Rules = append(joined.Rules, &own)
+		place[r.ID] = i
 	}
 	for _, r := range user.Rules {
-		r := *r
-		r.User = true
-		add(r)
+		own := *r
+		own.User = true
+		if i, known := place[r.ID]; known {
+			joined.Rules[i] = &own
+		} else {
+			joined.Rules = append(joined.Rules, &own)
+		}
 	}
 	joined.relink()
 	return joined
@@ -138,8 +144,14 @@ func newLoader(options []LoadOption) *loader {
 // finish applies filters, links correlations and sums up.
 func (l *loader) finish() (*RuleSet, error) {
 	l.refuseDoubles()
-	l.applyFilters()
-	l.link()
+	known := make(map[string]*Rule)
+	if !l.strict {
+		maps.Copy(known, builtIn()) // a user's rules may refer to these
+	}
+	l.link(known)
+	maps.Copy(known, index(l.rules))
+	l.applyFilters(known)
+	l.warnings = slices.DeleteFunc(l.warnings, func(w *Problem) bool { return l.isRefused(w) })
 	slices.SortStableFunc(l.problems, func(a, b *Problem) int {
 		if c := strings.Compare(a.File, b.File); c != 0 {
 			return c
@@ -150,7 +162,26 @@ func (l *loader) finish() (*RuleSet, error) {
 	for i, p := range l.problems {
 		errs[i] = p
 	}
-	return &RuleSet{Rules: l.rules, Warnings: l.warnings}, errors.Join(errs...)
+	return &RuleSet{Rules: l.rules, Warnings: l.warnings, filters: l.filters}, errors.Join(errs...)
+}
+
+// isRefused reports whether a warning is about a rule that was not loaded.
+func (l *loader) isRefused(w *Problem) bool {
+	return slices.ContainsFunc(l.problems, func(p *Problem) bool { return p.File == w.File && p.ID == w.ID })
+}
+
+// builtIn finds the default rules by id and name.
+func builtIn() map[string]*Rule {
+	defaults.once.Do(func() {
+		rules, _ := DefaultRules() // those that load; tests see to the others
+		defaults.rules = index(rules.Rules)
+	})
+	return defaults.rules
+}
+
+var defaults struct {
+	once  sync.Once
+	rules map[string]*Rule
 }
 
 func tooLarge(name string) *Problem {

@@ -70,7 +70,7 @@ func within(f field, texts []string) (test, error) {
 		set.add(p)
 	}
 	address := event.Field(f.sources[0])
-	return test{5, func(v *view) bool { return set.contain(address.Address(v.event)) }}, nil
+	return test{cost: 5, match: func(v *view) bool { return set.contain(address.Address(v.event)) }}, nil
 }
 
 // parsePrefix reads a range of addresses, or one address.

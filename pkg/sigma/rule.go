@@ -87,13 +87,6 @@ func (r *Rule) threat() (technique, tactic event.Threat) {
 	return technique, tactic
 }
 
-// A selection is a named part of a rule's detection.
-type selection struct {
-	name  string
-	items []item // of all its maps and lists
-	test  test
-}
-
 // A Reason is one field of an event that a rule asked for and found.
 type Reason struct {
 	Selection string // of the rule
@@ -111,16 +104,16 @@ func (r *Rule) Explain(e *event.Event) []Reason {
 	var v view
 	v.set(e)
 	for _, s := range r.selections {
-		if !s.test.match(&v) {
+		if !s.root.compile(true).match(&v) {
 			continue
 		}
 		for _, i := range s.items {
-			if !i.test.match(&v) {
+			if i.missing || !i.test.match(&v) {
 				continue
 			}
 			for _, from := range i.field.sources {
 				if value := v.text(from, plain); value != "" {
-					reasons = append(reasons, Reason{s.name, i.key, strings.Clone(value)})
+					reasons = append(reasons, Reason{s.name, i.node.Value, strings.Clone(value)})
 					break
 				}
 			}

@@ -9,64 +9,76 @@ import (
 type test struct {
 	cost  int // about what it takes, in comparisons of two words
 	match func(*view) bool
+	fixed outcome // where the event does not matter
 }
 
-func never(*view) bool { return false }
+type outcome int8
 
-// all joins tests by and, the cheap ones first: tests have no effects, so
+const (
+	varies outcome = iota
+	never
+	always
+)
+
+func constant(o outcome) test {
+	return test{match: func(*view) bool { return o == always }, fixed: o}
+}
+
+// allOf joins tests by and, the cheap ones first: tests have no effects, so
 // their order does not matter to the result.
-func all(tests []test) test {
-	tests, cost := cheapFirst(tests)
-	switch len(tests) {
-	case 1:
-		return tests[0]
-	case 2:
-		a, b := tests[0].match, tests[1].match
-		return test{cost, func(v *view) bool { return a(v) && b(v) }}
-	case 3:
-		a, b, c := tests[0].match, tests[1].match, tests[2].match
-		return test{cost, func(v *view) bool { return a(v) && b(v) && c(v) }}
-	}
-	return test{cost, func(v *view) bool {
-		for i := range tests {
-			if !tests[i].match(v) {
-				return false
-			}
-		}
-		return true
-	}}
-}
+func allOf(tests []test) test { return join(tests, never, always) }
 
-// any joins tests by or.
-func anyOf(tests []test) test {
-	tests, cost := cheapFirst(tests)
-	switch len(tests) {
-	case 1:
-		return tests[0]
-	case 2:
-		a, b := tests[0].match, tests[1].match
-		return test{cost, func(v *view) bool { return a(v) || b(v) }}
-	}
-	return test{cost, func(v *view) bool {
-		for i := range tests {
-			if tests[i].match(v) {
-				return true
-			}
+// anyOf joins tests by or.
+func anyOf(tests []test) test { return join(tests, always, never) }
+
+// join joins tests of which one with the decisive outcome decides, and those
+// with the other do not matter.
+func join(tests []test, decisive, other outcome) test {
+	var open []test
+	cost := 0
+	for _, t := range tests {
+		switch t.fixed {
+		case decisive:
+			return t
+		case varies:
+			open = append(open, t)
+			cost += t.cost
 		}
-		return false
-	}}
+	}
+	slices.SortStableFunc(open, func(a, b test) int { return cmp.Compare(a.cost, b.cost) })
+	decides := decisive == always
+	joined := test{cost: cost}
+	switch len(open) {
+	case 0:
+		return constant(other)
+	case 1:
+		return open[0]
+	case 2:
+		a, b := open[0].match, open[1].match
+		if decides {
+			joined.match = func(v *view) bool { return a(v) || b(v) }
+		} else {
+			joined.match = func(v *view) bool { return a(v) && b(v) }
+		}
+	default:
+		joined.match = func(v *view) bool {
+			for i := range open {
+				if open[i].match(v) == decides {
+					return decides
+				}
+			}
+			return !decides
+		}
+	}
+	return joined
 }
 
 func negate(t test) test {
-	return test{t.cost, func(v *view) bool { return !t.match(v) }}
-}
-
-func cheapFirst(tests []test) ([]test, int) {
-	sorted := slices.Clone(tests)
-	slices.SortStableFunc(sorted, func(a, b test) int { return cmp.Compare(a.cost, b.cost) })
-	cost := 0
-	for _, t := range sorted {
-		cost += t.cost
+	switch t.fixed {
+	case never:
+		return constant(always)
+	case always:
+		return constant(never)
 	}
-	return sorted, cost
+	return test{cost: t.cost, match: func(v *view) bool { return !t.match(v) }}
 }
