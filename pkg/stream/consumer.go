@@ -48,7 +48,7 @@ type ConsumerOptions struct {
 
 	// History is how many records before that are read again first, in batches
 	// marked Replay: what the classifier's correlations look back on.
-	History int
+	History int64
 
 	MaxBatch int                  // records at most; 0: what one fetch of 1 MiB holds
 	Traces   *tracing.Traces      // may be nil

@@ -112,7 +112,7 @@ func (c *Consumer) reader(ctx context.Context, mine kafka.PartitionAssignment, p
 		Consumer: c, from: from, committed: mine.Offset,
 		fetcher: fetcher{
 			brokers: c.options.Cluster.brokers(), dialer: c.dialer, topic: Raw, partition: mine.ID,
-			next: max(position.First, from-int64(c.options.History)),
+			next: max(position.First, from-c.options.History),
 		},
 	}, "", nil
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+
+	"soclab/internal/folder"
+	"soclab/internal/stack"
+	"soclab/pkg/sigma"
+	"soclab/pkg/stream"
+	"soclab/pkg/tracing"
+)
+
+// lab is where a command works: its data, and a stack that it was told of,
+// joined or started.
+type lab struct {
+	data    string
+	cluster stream.Cluster
+	otlp    string // base URL; empty: the OTEL_* variables
+	jaeger  *tracing.Jaeger
+	stack   *stack.Stack // nil where brokers were given
+}
+
+// open finds the lab's folders and its stack. The caller must close it.
+func (s *shared) open(ctx context.Context) (*lab, error) {
+	l := &lab{}
+	var err error
+	if l.data, err = s.dataFolder(); err != nil {
+		return nil, err
+	}
+	if len(s.brokers) > 0 || os.Getenv("KAFKA_BROKERS") != "" {
+		l.cluster.Brokers = s.brokers
+		l.jaeger = tracing.NewJaeger("")
+		return l, nil
+	}
+	l.stack, err = stack.Use(ctx, stack.Options{FreePorts: true})
+	if err != nil {
+		return nil, err
+	}
+	l.cluster.Brokers, l.otlp, l.jaeger = l.stack.Brokers, l.stack.OTLP, tracing.NewJaeger(l.stack.Jaeger)
+	return l, nil
+}
+
+func (s *shared) dataFolder() (string, error) {
+	if s.data == "" {
+		return folder.Data()
+	}
+	if err := os.MkdirAll(s.data, 0o755); err != nil {
+		return "", fmt.Errorf("create the data folder: %w", err)
+	}
+	return s.data, nil
+}
+
+// close leaves the stack, or stops it when nobody else uses it.
+func (l *lab) close(ctx context.Context) error {
+	if l.stack == nil {
+		return nil
+	}
+	if busy, err := l.stack.Shared(ctx); err == nil && busy {
+		fmt.Fprintln(os.Stderr, "Other commands use this stack: waiting for them (Ctrl-C stops it).")
+	}
+	// A stop that came before must not keep the stack from closing its files.
+	return l.stack.Close(ctx)
+}
+
+// closing adds the error of a close to that of the function it is deferred in.
+func closing(err *error, close func() error) { *err = errors.Join(*err, close()) }
+
+func (l *lab) file(name string) string { return filepath.Join(l.data, name) }
+
+func (l *lab) where() string {
+	switch {
+	case l.stack == nil:
+		return "Kafka as given"
+	case l.stack.Owned():
+		return "embedded Kafka at " + l.stack.Brokers[0]
+	default:
+		return "the running stack's Kafka at " + l.stack.Brokers[0]
+	}
+}
+
+// loadRules loads the default rules and those of the user's folder, if any.
+func loadRules(dir string) (*sigma.RuleSet, error) {
+	rules, err := sigma.DefaultRules()
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		dir = os.Getenv("SOCLAB_RULES")
+	}
+	if dir == "" {
+		return rules, nil
+	}
+	user, err := userRules(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range user.Warnings {
+		fmt.Fprintln(os.Stderr, "Warning:", warning)
+	}
+	return rules.With(user), nil
+}
+
+// userRules loads the rules of a folder; the set beside an error has those
+// that can be used.
+func userRules(dir string) (*sigma.RuleSet, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load rules: %w", err)
+	}
+	defer root.Close()
+	set, err := sigma.Load(root.FS())
+	if err != nil {
+		return set, fmt.Errorf("rules in %s: %w", dir, err)
+	}
+	return set, nil
+}
+
+// progress shows how far long work is: a bar on a terminal, nothing elsewhere.
+// Work of unknown length has total -1.
+func progress(total int64, what string) *progressbar.ProgressBar {
+	terminal := isatty.IsTerminal(os.Stderr.Fd())
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetVisibility(terminal),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("events"),
+		progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100_000_000), progressbar.OptionClearOnFinish())
+}
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"soclab/pkg/event"
+	"soclab/pkg/stream"
+	"soclab/pkg/tracing"
+	"soclab/pkg/traffic"
+)
+
+// The files of the data folder.
+const (
+	rawFile        = "raw_packets.csv"
+	classifiedFile = "classified_packets.csv"
+	truthFile      = "truth.csv"
+)
+
+// sourceFlags say where events come from.
+type sourceFlags struct {
+	input  string
+	events int
+	seed   uint64
+	start  string
+	share  float64
+	rate   int
+}
+
+func (f *sourceFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.input, "input", "", "file of events instead of generated ones: raw_packets.csv or Zeek's conn.log (TSV or JSON, also .gz)")
+	flags.IntVar(&f.events, "events", 10_000, "how many events to generate")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of the generator (default drawn and printed)")
+	flags.StringVar(&f.start, "start", "", "time of the first generated event, such as 2026-03-01T08:00:00Z (default now)")
+	flags.Float64Var(&f.share, "attack-share", traffic.DefaultAttackShare, "share of attack events among the generated, 0 to 0.5")
+	flags.IntVar(&f.rate, "rate", 0, "events a second (default as fast as it goes)")
+}
+
+// truthful is a source that knows which of its events are attacks.
+type truthful interface{ Truth() *traffic.Truth }
+
+// measured is a source that knows how far it is.
+type measured interface{ Progress() (done, all int64) }
+
+// open opens the source and says what it is.
+func (f *sourceFlags) open(cmd *cobra.Command) (traffic.Source, string, error) {
+	if f.rate < 0 {
+		return nil, "", usageErrorf("--rate %d: want events a second, 0 for no limit", f.rate)
+	}
+	if f.input != "" {
+		for _, name := range []string{"events", "seed", "start", "attack-share"} {
+			if cmd.Flags().Changed(name) {
+				return nil, "", usageErrorf("--%s is for generated events and does not go with --input", name)
+			}
+		}
+		file, err := traffic.Open(f.input)
+		if err != nil {
+			return nil, "", err
+		}
+		return file, fmt.Sprintf("%s, %s", f.input, file.Format()), nil
+	}
+	if !cmd.Flags().Changed("seed") {
+		f.seed = rand.Uint64()
+	}
+	start := time.Now().UTC().Truncate(time.Second)
+	if f.start != "" {
+		var err error
+		if start, err = time.Parse(time.RFC3339, f.start); err != nil {
+			return nil, "", usageErrorf("--start %q: want a time such as 2026-03-01T08:00:00Z", f.start)
+		}
+	}
+	generator, err := traffic.NewGenerator(traffic.Options{Seed: f.seed, Start: start, Events: f.events, AttackShare: f.share})
+	if err != nil {
+		return nil, "", usageError{err}
+	}
+	return generator, fmt.Sprintf("generated: --events %d --seed %d --start %s --attack-share %g",
+		f.events, f.seed, start.Format(time.RFC3339), f.share), nil
+}
+
+func newProduceCommand(s *shared) *cobra.Command {
+	var from sourceFlags
+	cmd := &cobra.Command{
+		Use:   "produce",
+		Short: "Send events to Kafka, generated or from a file",
+		Long: `Sends events to the topic events.raw, keyed by source.ip. They are recorded in
+raw_packets.csv, and what is known of generated attacks in truth.csv, before
+they are sent. The producer does not know who will process them.`,
+		Example: `  soclab produce --events 50000 --seed 7
+  soclab produce --rate 200 --events 12000       a minute of traffic, as it comes
+  soclab produce --input conn.log.gz`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			source, what, err := from.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer closing(&err, source.Close)
+			ctx := cmd.Context()
+			l, err := s.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer closing(&err, func() error { return l.close(ctx) })
+			fmt.Fprintf(os.Stderr, "Source: %s\n", what)
+			sent, err := l.produce(ctx, source, from)
+			fmt.Fprintf(os.Stderr, "Sent %d events to %s through %s.\n", sent, stream.Raw, l.where())
+			return err
+		},
+	}
+	from.add(cmd)
+	return cmd
+}
+
+// produce records and sends all events of a source and returns how many.
+func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFlags) (sent int, err error) {
+	traces, err := tracing.Start(ctx, "producer", l.otlp)
+	if err != nil {
+		return 0, err
+	}
+	defer reportDropped(traces)
+	defer traces.Close()
+	producer, err := stream.NewProducer(ctx, l.cluster, traces)
+	if err != nil {
+		return 0, err
+	}
+	defer closing(&err, producer.Close)
+	files, err := l.openRecord(from.input)
+	if err != nil {
+		return 0, err
+	}
+	defer closing(&err, files.close)
+
+	size, began := 10_000, time.Now()
+	if from.rate > 0 {
+		size = max(1, from.rate/10)
+	}
+	bar := sourceBar(source)
+	defer bar.Exit()
+	truth, _ := source.(truthful)
+	chunk := make([]event.Event, 0, size)
+	for {
+		chunk = chunk[:0]
+		var ended error
+		for len(chunk) < size && ended == nil {
+			var e *event.Event
+			if e, ended = source.Next(); ended != nil {
+				break
+			}
+			chunk = append(chunk, *e)
+			if err := files.write(e, truth); err != nil {
+				return sent, err
+			}
+		}
+		if ended != nil && ended != io.EOF {
+			return sent, ended // what was read before stands in this chunk and is not sent: fix the file and send it whole
+		}
+		if len(chunk) > 0 {
+			if err := files.flush(); err != nil {
+				return sent, err
+			}
+			if err := producer.Send(ctx, chunk...); err != nil {
+				return sent, err
+			}
+			sent += len(chunk)
+			showSource(bar, source)
+		}
+		if ended == io.EOF {
+			return sent, bar.Finish()
+		}
+		if from.rate > 0 {
+			due := began.Add(time.Duration(sent) * time.Second / time.Duration(from.rate))
+			if err := sleepUntil(ctx, due); err != nil {
+				return sent, err
+			}
+		}
+	}
+}
+
+func sleepUntil(ctx context.Context, due time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(due)):
+		return nil
+	}
+}
+
+func sourceBar(source traffic.Source) *progressbar.ProgressBar {
+	total := int64(-1)
+	if m, ok := source.(measured); ok {
+		_, total = m.Progress()
+	}
+	return progress(total, "produce ")
+}
+
+func showSource(bar *progressbar.ProgressBar, source traffic.Source) {
+	if m, ok := source.(measured); ok {
+		done, _ := m.Progress()
+		_ = bar.Set64(done) // only fails past the total
+	}
+}
+
+// record is raw_packets.csv and, for generated events, truth.csv.
+type record struct {
+	raw   *traffic.RawWriter
+	truth *traffic.TruthWriter
+}
+
+// openRecord opens the files that the events are recorded in. raw_packets.csv
+// is not recorded in itself.
+func (l *lab) openRecord(input string) (*record, error) {
+	r := &record{}
+	if !sameFile(input, l.file(rawFile)) {
+		var err error
+		if r.raw, err = traffic.NewRawWriter(l.file(rawFile)); err != nil {
+			return nil, err
+		}
+	}
+	if input == "" {
+		var err error
+		if r.truth, err = traffic.NewTruthWriter(l.file(truthFile)); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+	}
+	return r, nil
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+func (r *record) write(e *event.Event, source truthful) error {
+	if r.raw != nil {
+		if err := r.raw.Write(e); err != nil {
+			return err
+		}
+	}
+	if r.truth != nil && source != nil {
+		if t := source.Truth(); t != nil {
+			return r.truth.Write(t)
+		}
+	}
+	return nil
+}
+
+func (r *record) flush() error {
+	if r.truth != nil { // first: an event must not be known before its truth
+		if err := r.truth.Flush(); err != nil {
+			return err
+		}
+	}
+	if r.raw != nil {
+		return r.raw.Flush()
+	}
+	return nil
+}
+
+func (r *record) close() error {
+	var errs []error
+	if r.truth != nil {
+		errs = append(errs, r.truth.Close())
+	}
+	if r.raw != nil {
+		errs = append(errs, r.raw.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// reportDropped tells of spans that the trace backend did not take.
+func reportDropped(traces *tracing.Traces) {
+	if exported, dropped := traces.Counts(); dropped > 0 {
+		fmt.Fprintf(os.Stderr, "Traces: %d spans exported, %d dropped: the trace backend was away or too slow (%v). The pipeline was not affected.\n",
+			exported, dropped, traces.Err())
+	}
+}
+
+func (l *lab) relative(name string) string {
+	path := l.file(name)
+	if dir, err := os.Getwd(); err == nil {
+		if short, err := filepath.Rel(dir, path); err == nil && len(short) < len(path) {
+			return short
+		}
+	}
+	return path
+}
