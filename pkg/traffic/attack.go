@@ -189,11 +189,15 @@ func (p *plan) hostDiscovery() {
 func (p *plan) shareDiscovery() {
 	p.incident("", "TA0007", "T1135", "T1018", "T1046", "T1021.002")
 	from := p.somebody().v4
-	n := p.size(16, 120)
+	n := p.size(16, min(120, p.machines()))
 	gap := p.pace(n, 20*time.Millisecond, 5*time.Second)
-	first := p.below(200)
+	first := p.below(p.machines())
 	for i := range n {
-		e := p.conn(from, p.host(8, 20+(first+i)%200), 445, "smb")
+		to := p.machine(first + i)
+		if to == from {
+			continue
+		}
+		e := p.conn(from, to, 445, "smb")
 		if p.chance(15) {
 			p.unanswered(e)
 		} else {
@@ -260,13 +264,14 @@ func (p *plan) passwordSpraying() {
 	}
 	n := p.size(18, 300)
 	gap := p.pace(n, 200*time.Millisecond, 12*time.Second)
-	first := p.below(400)
+	names := max(60, len(p.stations)) // where fewer people work, some are guessed
+	first := p.below(names)
 	for i := range n {
-		p.login(from, to, service, userName(first+i%150), false)
+		p.login(from, to, service, userName((first+i)%names), false)
 		p.wait(p.jitter(gap, 60))
 	}
 	if p.chance(30) {
-		p.logInAfter(from, to, service, p.somebody().user, "login")
+		p.logInAfter(from, to, service, userName((first+p.below(n))%names), "login")
 	}
 }
 
@@ -301,19 +306,25 @@ func (p *plan) moveAround(from netip.Addr, user, step string) {
 	}{{"T1021.002", smbService}, {"T1021.001", rdpService}, {"T1021.006", winrmService}, {"T1021.004", sshService}}
 	way := pick(p.dice, ways)
 	p.incident(step, "TA0008", way.technique, "T1021", "T1570", "T1078")
-	n := p.size(8, 40)
+	n := p.size(8, min(40, p.machines()))
 	gap := p.pace(n, 500*time.Millisecond, 50*time.Second)
-	first := p.below(200)
+	first := p.below(p.machines())
 	for i := range n {
-		p.login(from, p.host(8, 20+(first+i)%200), way.service, user, !p.chance(15))
-		p.wait(p.jitter(gap, 50))
+		if to := p.machine(first + i); to != from {
+			p.login(from, to, way.service, user, !p.chance(15))
+			p.wait(p.jitter(gap, 50))
+		}
 	}
 }
 
 // c2Beacon calls home on a port of its own, again and again.
 func (p *plan) c2Beacon() {
 	p.incident("", "TA0011", "T1571", "T1095", "T1071.001", "T1071", "T1573")
-	from, home := p.somebody().v4, p.outside()
+	s := p.somebody()
+	from, home := s.v4, p.outside()
+	if s.v6.IsValid() && p.chance(30) {
+		from, home = s.v6, p.outside6()
+	}
 	port := pick(p.dice, []int{1177, 4444, 5552, 8443, 4443, 9443, 2222, 6666, p.between(1025, 65535), p.between(1025, 65535)})
 	protocol := pick(p.dice, []string{"", "", "ssl", "http"})
 	n := p.size(20, 500)
@@ -381,7 +392,11 @@ func (p *plan) dnsTunnel() {
 		for range labels {
 			name += p.text(label-p.below(4), alphabet) + "."
 		}
-		e := p.query(from, resolver, name+domain, pick(p.dice, kinds), "NOERROR", p.text(p.between(10, 90), alphabet))
+		kind, answer := pick(p.dice, kinds), p.text(p.between(10, 90), alphabet)
+		if kind == "A" {
+			answer = p.outside().String()
+		}
+		e := p.query(from, resolver, name+domain, kind, "NOERROR", answer)
 		if p.chance(3) {
 			e.DNS.ResponseCode, e.DNS.Answers = "SERVFAIL", ""
 		}
@@ -544,10 +559,10 @@ func (p *plan) useWebShell(from netip.Addr) {
 
 func (p *plan) exfiltration() {
 	from := p.somebody().v4
-	switch p.below(3) {
-	case 0:
+	switch k := p.below(10); {
+	case k < 2:
 		p.stealByFTP(from, "")
-	case 1:
+	case k < 7:
 		p.stealToCloud(from)
 	default:
 		p.stealOverC2(from)
@@ -575,6 +590,7 @@ func (p *plan) stealToCloud(from netip.Addr) {
 	gap := p.pace(n, 2*time.Second, 40*time.Second)
 	for range n {
 		e := p.request(from, to, where.method, where.domain, where.path+p.text(14, alphanums), "", agent, 200, 400)
+		e.Destination.Port = event.Known(443)
 		p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
 		p.wait(p.jitter(gap, 50))
 	}

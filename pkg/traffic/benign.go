@@ -53,6 +53,9 @@ var habits = []habit{
 	{share: 15, regular: true, plan: (*plan).probeWebsite},
 	{share: 12, regular: true, plan: (*plan).checkHealth},
 	{share: 15, plan: (*plan).partnerOrders},
+	{share: 3, plan: (*plan).deliverByFTP},
+	{share: 3, plan: (*plan).pingOutside},
+	{share: 6, human: true, plan: (*plan).oddPort},
 	{share: 10, regular: true, plan: (*plan).recordCameras},
 }
 
@@ -62,6 +65,15 @@ var habitShares = func() (sum int) {
 	}
 	return sum
 }()
+
+// server is one of the company's servers, but not the given one.
+func (p *plan) server(not netip.Addr) netip.Addr {
+	for {
+		if s := pick(p.dice, p.servers); s != not {
+			return s
+		}
+	}
+}
 
 // somebody is a workstation that is in use.
 func (p *plan) somebody() *station { return &p.stations[p.below(len(p.stations))] }
@@ -197,7 +209,7 @@ func (p *plan) administer() {
 	p.login(s.v4, p.jump, sshService, s.user, true)
 	p.wait(p.delay(5*time.Second, 90*time.Second))
 	for range p.between(0, 2) {
-		server := pick(p.dice, p.servers)
+		server := p.server(p.jump)
 		p.login(p.jump, server, sshService, s.user, true)
 		p.moved(p.conn(p.jump, server, 22, "ssh"), p.spread(3000, 900000), p.spread(3000, 9000000), p.delay(10*time.Second, time.Hour))
 		p.wait(p.delay(time.Minute, 20*time.Minute))
@@ -226,14 +238,23 @@ func (p *plan) videoCall() {
 	}
 }
 
-// cloudUpload puts large files into the company's own storage on the web, as
-// one who steals them would elsewhere.
+// cloudUpload puts large files into the company's own storage on the web, and
+// small ones into people's own, as one who steals them would.
 func (p *plan) cloudUpload() {
 	s := p.somebody()
 	to := &p.sites[10]
+	private := p.chance(15)
 	for range p.between(1, 3) {
-		e := p.request(s.v4, to.v4, "PUT", "harbour-my.sharepoint.com", "/_api/v2.0/drive/items/"+p.text(12, alphanums)+"/content", "", s.agent, 201, 600)
-		p.moved(e, p.spread(2000000, 400000000), 700, p.delay(2*time.Second, 4*time.Minute))
+		var e *event.Event
+		size := p.spread(2e6, 400e6)
+		if private {
+			e = p.request(s.v4, to.v4, "POST", "content.dropboxapi.com", "/2/files/upload/"+p.text(14, alphanums), "", s.agent, 200, 600)
+			size = p.spread(50000, 5e6)
+		} else {
+			e = p.request(s.v4, to.v4, "PUT", "team-my.sharepoint.com", "/_api/v2.0/drive/items/"+p.text(12, alphanums)+"/content", "", s.agent, 201, 600)
+		}
+		e.Destination.Port = event.Known(443) // the proxy looks into TLS
+		p.moved(e, size, 700, p.delay(2*time.Second, 4*time.Minute))
 		p.wait(p.delay(time.Second, time.Minute))
 	}
 }
@@ -389,8 +410,9 @@ func (p *plan) forwardQueries() {
 	for range p.between(1, 5) {
 		s := &p.sites[p.below(len(p.sites))]
 		switch {
-		case p.chance(12):
-			p.query(resolver, p.upstream, pick(p.dice, words)+pick(p.dice, words)+".com", "A", "NXDOMAIN", "")
+		case p.chance(10):
+			name := pick(p.dice, []string{"www.", "mail.", "autodiscover.", "img.", ""}) + pick(p.dice, words) + pick(p.dice, []string{"-", ""}) + pick(p.dice, words) + ".com"
+			p.query(resolver, p.upstream, name, "A", "NXDOMAIN", "")
 		case p.chance(8):
 			a := s.v4.As4()
 			p.query(resolver, p.upstream, strconv.Itoa(int(a[3]))+"."+strconv.Itoa(int(a[2]))+"."+strconv.Itoa(int(a[1]))+"."+strconv.Itoa(int(a[0]))+".in-addr.arpa", "PTR", "NXDOMAIN", "")
@@ -491,18 +513,18 @@ func (p *plan) replicateDirectory() {
 	case 0:
 		p.moved(p.conn(p.resolvers[i], p.resolvers[1-i], pick(p.dice, []int{135, 389, 445, 49668}), "dce_rpc"), p.spread(500, 90000), p.spread(500, 900000), p.delay(time.Millisecond, 10*time.Second))
 	case 1:
-		e := p.udp(pick(p.dice, p.servers), p.monitor, 514, "syslog")
+		e := p.udp(p.server(p.monitor), p.monitor, 514, "syslog")
 		e.ConnState = "S0"
 		e.Source.Bytes, e.Source.Packets = event.Known(int64(p.spread(80, 9000))), event.Known(int64(p.between(1, 9)))
 	default:
-		p.moved(p.udp(p.monitor, pick(p.dice, p.servers), 161, "snmp"), p.spread(40, 400), p.spread(40, 1400), p.delay(time.Millisecond, 90*time.Millisecond))
+		p.moved(p.udp(p.monitor, p.server(p.monitor), 161, "snmp"), p.spread(40, 400), p.spread(40, 1400), p.delay(time.Millisecond, 90*time.Millisecond))
 	}
 }
 
 // serviceAccount is a program that logs in by itself.
 func (p *plan) serviceAccount() {
-	server := pick(p.dice, p.servers)
-	p.login(server, p.resolvers[p.below(2)], ldapService, pick(p.dice, serviceAccounts), true)
+	dc := p.resolvers[p.below(2)]
+	p.login(p.server(dc), dc, ldapService, pick(p.dice, serviceAccounts), true)
 }
 
 // stalePassword is a scheduled job whose password was changed: it fails at
@@ -514,7 +536,7 @@ func (p *plan) stalePassword() {
 // backUp moves gigabytes, within the house and to a data centre outside: as a
 // thief would.
 func (p *plan) backUp() {
-	from, to, port, protocol := pick(p.dice, p.servers), p.backup, 445, "smb"
+	from, to, port, protocol := p.server(p.backup), p.backup, 445, "smb"
 	switch p.below(6) {
 	case 0:
 		from, to, port, protocol = p.backup, p.offsite, 443, "ssl"
@@ -555,6 +577,9 @@ func (p *plan) inventory() {
 // beacon.
 func (p *plan) pollServers() {
 	for i, server := range p.servers {
+		if server == p.monitor {
+			continue
+		}
 		port := [...]int{25, 443, 443, 22, 53, 389, 445, 8080, 5432, 443, 22, 9090}[i]
 		switch {
 		case port == 8080:
@@ -586,6 +611,35 @@ func (p *plan) partnerOrders() {
 	for range p.between(3, 15) {
 		p.request(p.partner, p.web, "POST", "api."+p.domain, "/v1/orders", "", "OrderSync/4.2 (Java/21.0.4)", 200, p.spread(200, 9000))
 		p.wait(p.delay(200*time.Millisecond, 4*time.Second))
+	}
+}
+
+// deliverByFTP is an old interface to a partner: files leave the house in
+// clear, but small ones.
+func (p *plan) deliverByFTP() {
+	for range p.between(1, 4) {
+		p.moved(p.conn(p.app, p.partner, 21, "ftp"), p.spread(2000, 4e6), p.spread(300, 2000), p.delay(200*time.Millisecond, 20*time.Second))
+		p.wait(p.delay(time.Second, 20*time.Second))
+	}
+}
+
+// pingOutside is somebody who wonders whether the internet is there.
+func (p *plan) pingOutside() {
+	e := p.conn(p.somebody().v4, p.sites[p.below(len(p.sites))].v4, 0, "")
+	e.Transport, e.ConnState = "icmp", "OTH"
+	e.Source.Port = event.Known(8)
+	count := p.between(4, 60)
+	p.moved(e, 64*count, 64*count, time.Duration(count)*time.Second)
+}
+
+// oddPort uses what lies on the web beside port 443: banks, hosters, radio.
+func (p *plan) oddPort() {
+	s := p.somebody()
+	i := p.below(len(p.sites))
+	port := []int{8443, 2083, 8080, 8000, 9443, 10443, 25565, 6881}[i%8]
+	for range p.between(1, 4) {
+		p.moved(p.conn(s.v4, p.sites[i].v4, port, "ssl"), p.spread(800, 90000), p.spread(3000, 30e6), p.delay(100*time.Millisecond, 10*time.Minute))
+		p.wait(p.delay(200*time.Millisecond, 30*time.Second))
 	}
 }
 

@@ -40,7 +40,7 @@ type Generator struct {
 	number  []byte // scratch for ids
 
 	emitted   int
-	mean      time.Duration // between two events in working hours
+	mean      time.Duration // between two benign events in working hours
 	current   planned       // what Next returned last
 	processes []process
 	running   running
@@ -114,12 +114,12 @@ func NewGenerator(o Options) (*Generator, error) {
 	binary.BigEndian.PutUint64(key[24:], math.Float64bits(o.AttackShare))
 	sum := sha256.Sum256(key[:])
 
-	span := spanOf(o.Events)
+	attackEvents := int(math.Round(o.AttackShare * float64(o.Events)))
 	g := &Generator{
 		options:      o,
 		run:          strconv.FormatUint(binary.BigEndian.Uint64(sum[16:]), 36),
-		mean:         span / time.Duration(o.Events),
-		attackEvents: int(math.Round(o.AttackShare * float64(o.Events))),
+		mean:         spanOf(o.Events) / time.Duration(max(1, o.Events-attackEvents)),
+		attackEvents: attackEvents,
 		runs:         make([]int, len(scenarios)),
 	}
 	g.PCG = *rand.NewPCG(binary.BigEndian.Uint64(sum[0:]), binary.BigEndian.Uint64(sum[8:]))
@@ -265,7 +265,8 @@ func (g *Generator) attackDue() bool {
 // attack begins the next scenario that fits into the rest of the run.
 func (g *Generator) attack() {
 	p := &g.plan
-	p.until = p.at + g.mean*time.Duration(g.options.Events-g.emitted)*8/10
+	benign := float64(g.options.Events-g.emitted) * (1 - g.options.AttackShare)
+	p.until = p.at + g.mean*time.Duration(benign)*8/10
 	missing := g.attackEvents - g.attackBegun
 	for range scenarios {
 		i := g.deal()
@@ -275,7 +276,7 @@ func (g *Generator) attack() {
 		}
 		g.runs[i]++
 		p.scenario, p.run, p.number = s.name, g.run, g.runs[i]
-		p.most = min(g.attackEvents/12, missing)
+		p.most = min(g.attackEvents/40, missing)
 		s.plan(p)
 		g.attackBegun += len(p.events)
 		g.enqueue()

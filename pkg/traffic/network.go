@@ -82,6 +82,18 @@ func newNetwork(d *dice, stations int) *network {
 	return n
 }
 
+// machine is one of the company's machines that people can log in to; machines
+// is how many there are.
+func (n *network) machine(i int) netip.Addr {
+	i %= n.machines()
+	if i < len(n.stations) {
+		return n.stations[i].v4
+	}
+	return n.servers[i-len(n.stations)]
+}
+
+func (n *network) machines() int { return len(n.stations) + len(n.servers) }
+
 // host is the address of a machine of the company.
 func (n *network) host(subnet, host int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, n.site, byte(subnet), byte(host)})

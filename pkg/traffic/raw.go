@@ -19,10 +19,8 @@ func sniffRaw(header string) (decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := true
 	return func(row string, e *event.Event) (bool, error) {
-		if first {
-			first = false
+		if row == header { // the first row, or files that were joined
 			return false, nil
 		}
 		return true, columns.Decode(row, e)
@@ -30,14 +28,17 @@ func sniffRaw(header string) (decoder, error) {
 }
 
 // RawWriter appends events to raw_packets.csv.
-type RawWriter struct{ appender }
+type RawWriter struct{ *appender }
 
 // NewRawWriter opens the file at path for appending, and makes it with its
 // header row where there is none. The torn last row of a writer that was
 // killed is cut off; a file with another header is refused.
 func NewRawWriter(path string) (*RawWriter, error) {
 	a, err := openAppender(path, event.Header())
-	return &RawWriter{a}, err
+	if err != nil {
+		return nil, err
+	}
+	return &RawWriter{a}, nil
 }
 
 // Write appends one event. Rows are buffered: see Flush.
@@ -55,15 +56,15 @@ type appender struct {
 
 const flushSize = 256 << 10
 
-func openAppender(path, header string) (appender, error) {
+func openAppender(path, header string) (*appender, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
-		return appender{}, err
+		return nil, err
 	}
-	a := appender{file: file}
+	a := &appender{file: file}
 	if err := a.mend(header); err != nil {
 		file.Close()
-		return appender{}, fmt.Errorf("append to %s: %w", path, err)
+		return nil, fmt.Errorf("append to %s: %w", path, err)
 	}
 	return a, nil
 }

@@ -25,12 +25,15 @@ const (
 )
 
 // TruthWriter appends to truth.csv.
-type TruthWriter struct{ appender }
+type TruthWriter struct{ *appender }
 
 // NewTruthWriter opens the file at path for appending, as [NewRawWriter] does.
 func NewTruthWriter(path string) (*TruthWriter, error) {
 	a, err := openAppender(path, truthHeader)
-	return &TruthWriter{a}, err
+	if err != nil {
+		return nil, err
+	}
+	return &TruthWriter{a}, nil
 }
 
 // Write appends the truth of one event. Rows are buffered: see Flush.
