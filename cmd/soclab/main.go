@@ -98,9 +98,9 @@ with traces. Without --brokers (or KAFKA_BROKERS) it uses the stack that
 			root.AddCommand(c)
 		}
 	}
-	add(start, newRunCommand(s), newStackCommand(s))
+	add(start, newRunCommand(s), newUpCommand(s), newStackCommand(s))
 	add(stages, newProduceCommand(s), newClassifyCommand(s), newStatsCommand(s))
 	add(look, newTopicsCommand(s), newTraceCommand(s), newRulesCommand(s))
-	root.AddCommand(newResetCommand(s))
+	root.AddCommand(newResetCommand(s), newKernelCommand())
 	return root
 }

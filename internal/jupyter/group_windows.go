@@ -1,0 +1,5 @@
+package jupyter
+
+import "syscall"
+
+func ownGroup() *syscall.SysProcAttr { return nil }
