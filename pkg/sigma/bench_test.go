@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,22 +81,38 @@ func BenchmarkDefaultRules(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	work := batches(traffic(1, 200_000), 1000)
+	const events = 200_000
+	records := traffic(1, events)
+	c := NewClassifier(rules)
 	b.ReportAllocs()
 	b.ResetTimer()
-	events, hits := 0, 0
+	passes, hits := 0, 0
+	begin := cpuTime()
 	for b.Loop() {
-		c := NewClassifier(rules)
-		for _, batch := range work {
+		for _, batch := range batches(records, 1000) {
 			for _, v := range c.Classify(context.Background(), batch) {
 				if v.RuleID != "" {
 					hits++
 				}
 			}
-			events += len(batch.Records)
+		}
+		passes++
+		for i := range records { // the log goes on
+			records[i].Offset += events
+			records[i].Timestamp = records[i].Timestamp.Add(events * time.Millisecond)
 		}
 	}
-	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(float64(hits)/float64(events), "hits/event")
-	b.ReportMetric(0, "ns/op")
+	n := float64(passes * events)
+	b.ReportMetric(n/(cpuTime()-begin).Seconds(), "events/cpu-s")
+	b.ReportMetric(float64(hits)/n, "hits/event")
+}
+
+// cpuTime is what the process has used so far: on a shared machine the time
+// on the wall says little.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

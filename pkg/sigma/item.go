@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -442,42 +440,6 @@ func compareFields(f field, how string, cased bool, name string) (test, error) {
 			}}
 		})
 	}), nil
-}
-
-// matchRegexp compiles a regular expression. Go's are RE2: they take time
-// linear in the text, and have no lookaround and no backreferences.
-func matchRegexp(f field, flags, text string) (test, error) {
-	if flags != "" {
-		text = "(?" + flags + ")" + text
-	}
-	re, err := compileRegexp(text)
-	if err != nil {
-		return test{}, err
-	}
-	return f.each(func(s source) test {
-		return test{cost: 500, match: func(v *view) bool {
-			t := v.text(s, plain)
-			return t != "" && re.MatchString(t)
-		}}
-	}), nil
-}
-
-var backreference = regexp.MustCompile(`(^|[^\\])(\\\\)*\\([1-9]|k[<{'])`)
-
-func compileRegexp(text string) (*regexp.Regexp, error) {
-	re, err := regexp.Compile(text)
-	var bad *syntax.Error
-	if !errors.As(err, &bad) {
-		return re, err
-	}
-	switch {
-	case strings.HasPrefix(bad.Expr, "(?=") || strings.HasPrefix(bad.Expr, "(?!") || strings.HasPrefix(bad.Expr, "(?<"):
-		return nil, fmt.Errorf("regular expression with lookaround, %s: RE2 expressions have none; "+
-			"write it as a second selection", bad.Expr)
-	case backreference.MatchString(text):
-		return nil, fmt.Errorf("regular expression with a backreference: RE2 expressions have none")
-	}
-	return nil, fmt.Errorf("regular expression (RE2 syntax): %s: %s", bad.Code, bad.Expr)
 }
 
 // keywords compiles values that may stand in any text of the event.

@@ -67,7 +67,7 @@ func (l *timeline) insert(e entry) {
 	if i == len(l.blocks) {
 		if i--; i < 0 || len(l.blocks[i].entries) == fullBlock {
 			i++
-			l.blocks = append(l.blocks, block{})
+			l.extend()
 		}
 	}
 	b := &l.blocks[i]
@@ -85,6 +85,16 @@ func (l *timeline) insert(e entry) {
 	at, _ := slices.BinarySearchFunc(b.entries, e, entry.compare)
 	b.entries = slices.Insert(b.entries, at, e)
 	b.sum = b.sum.plus(whole(e.weight))
+}
+
+// extend adds an empty block at the end: the one that an emptied timeline has
+// kept, if there is one.
+func (l *timeline) extend() {
+	if len(l.blocks) == 0 && cap(l.blocks) > 0 {
+		l.blocks = l.blocks[:1]
+		return
+	}
+	l.blocks = append(l.blocks, block{entries: make([]entry, 0, 4)})
 }
 
 func (b *block) count() {
@@ -108,6 +118,8 @@ func (l *timeline) remove(e entry) bool {
 	b.entries = slices.Delete(b.entries, at, at+1)
 	b.sum = b.sum.minus(whole(e.weight))
 	switch {
+	case len(b.entries) == 0 && len(l.blocks) == 1:
+		l.blocks = l.blocks[:0] // with the block, for reuse
 	case len(b.entries) == 0:
 		l.blocks = slices.Delete(l.blocks, i, i+1)
 	case len(b.entries) < smallBlock && i+1 < len(l.blocks) && len(l.blocks[i+1].entries) < smallBlock:

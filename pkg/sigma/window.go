@@ -18,6 +18,9 @@ type window struct {
 	groups  map[fingerprint]*group
 	values  map[fingerprint]*timeline // value_count, temporal: the times of each value of a group
 	members queue
+
+	spareGroups pool[group] // emptied, with the memory they had
+	spareValues pool[timeline]
 }
 
 // group is what counts together. For event_count, value_sum and value_avg its
@@ -124,7 +127,8 @@ func (w *window) sums() bool {
 func (w *window) group(key fingerprint) *group {
 	g := w.groups[key]
 	if g == nil {
-		g = &group{key: key}
+		g = w.spareGroups.get()
+		g.key = key
 		w.groups[key] = g
 	}
 	return g
@@ -134,6 +138,7 @@ func (w *window) group(key fingerprint) *group {
 func (w *window) drop(g *group) {
 	if g.members == 0 {
 		delete(w.groups, g.key)
+		w.spareGroups.put(g)
 	}
 }
 
@@ -149,7 +154,7 @@ func (w *window) keep(m member) {
 	case "temporal", "value_count":
 		series := w.values[m.series]
 		if series == nil {
-			series = new(timeline)
+			series = w.spareValues.get()
 			w.values[m.series] = series
 		}
 		w.cover(&m.group.line, series, m.at, 1)
@@ -172,6 +177,7 @@ func (w *window) forget(offset int64) {
 			w.cover(&m.group.line, series, m.at, -1)
 			if len(series.blocks) == 0 {
 				delete(w.values, m.series)
+				w.spareValues.put(series)
 			}
 		default:
 			m.group.line.remove(entry{m.at, m.value})
@@ -286,6 +292,7 @@ func (k fingerprint) mix(value fingerprint) fingerprint {
 	return fingerprint{maphash.Bytes(seeds[0], b[:]), maphash.Bytes(seeds[1], b[:])}
 }
 
+// with is the fingerprint of a number within a group.
 func (k fingerprint) with(n uint64) fingerprint { return k.mix(fingerprint{n}) }
 
 // queue is first in, first out.
@@ -306,4 +313,25 @@ func (q *queue) pop() member {
 		q.head = 0
 	}
 	return m
+}
+
+// pool keeps some values that are not in use, so that a window that forgets as
+// much as it adds allocates nothing.
+type pool[T any] struct{ spare []*T }
+
+func (p *pool[T]) get() *T {
+	n := len(p.spare)
+	if n == 0 {
+		return new(T)
+	}
+	x := p.spare[n-1]
+	p.spare = p.spare[:n-1]
+	return x
+}
+
+func (p *pool[T]) put(x *T) {
+	const most = 1024
+	if len(p.spare) < most {
+		p.spare = append(p.spare, x)
+	}
 }
