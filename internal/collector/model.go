@@ -206,8 +206,8 @@ func plain(value *commonpb.AnyValue) any {
 	return nil
 }
 
-// text is a tag's value as a search or a page writes it.
-func (t jaegerTag) text() string {
+// Text is a tag's value as a search or a page writes it.
+func (t jaegerTag) Text() string {
 	if data, ok := t.Value.([]byte); ok {
 		return hex.EncodeToString(data)
 	}

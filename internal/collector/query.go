@@ -56,6 +56,9 @@ func (c *Collector) Query() http.Handler {
 	mux.HandleFunc("GET /api/operations", c.serveOperations)
 	mux.HandleFunc("GET /api/traces", c.serveSearch)
 	mux.HandleFunc("GET /api/traces/{id}", c.serveTrace)
+	mux.Handle("GET /{$}", http.RedirectHandler("/search", http.StatusFound))
+	mux.HandleFunc("GET /search", c.showSearch)
+	mux.HandleFunc("GET /trace/{id}", c.showTrace)
 	return mux
 }
 
@@ -110,6 +113,9 @@ func (c *Collector) serveSearch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, err := parseSearch(r.Form, time.Now())
+	if err == nil && s.service == "" {
+		err = errNoService
+	}
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -191,10 +197,10 @@ func parseSearch(form url.Values, now time.Time) (search, error) {
 		to:        now,
 		limit:     defaultLimit,
 	}
-	if s.service == "" {
-		return s, errNoService
-	}
 	for _, tag := range form["tag"] {
+		if tag == "" {
+			continue
+		}
 		key, value, ok := strings.Cut(tag, ":")
 		if !ok {
 			return s, fmt.Errorf("malformed 'tag' parameter, expecting key:value, received: %s", tag)
@@ -278,7 +284,7 @@ func (s search) matches(trace jaegerTrace, span jaegerSpan) bool {
 		return false
 	}
 	for key, value := range s.tags {
-		is := func(tag jaegerTag) bool { return tag.Key == key && tag.text() == value }
+		is := func(tag jaegerTag) bool { return tag.Key == key && tag.Text() == value }
 		inLogs := func(log jaegerLog) bool { return slices.ContainsFunc(log.Fields, is) }
 		if !slices.ContainsFunc(span.Tags, is) && !slices.ContainsFunc(process.Tags, is) &&
 			!slices.ContainsFunc(span.Logs, inLogs) {

@@ -171,28 +171,26 @@ func (s *Stack) run(opts Options) error {
 	}
 	s.owned = append(s.owned, traces.Close)
 
-	for _, site := range []struct {
-		name, port string
-		handler    http.Handler
-		url        *string
-	}{
-		{"OTLP", "4318", traces.OTLP(), &s.OTLP},
-		{"Jaeger", "16686", traces.Query(), &s.Jaeger},
-		{"Console", "8080", console.New(s.Brokers), &s.Console},
-	} {
-		if *site.url, err = s.serve(addr(site.port), site.handler); err != nil {
-			return portError(err, site.name, addr(site.port))
-		}
+	if s.OTLP, err = s.serve("OTLP", addr("4318"), traces.OTLP()); err != nil {
+		return err
+	}
+	if s.Jaeger, err = s.serve("Jaeger", addr("16686"), traces.Query()); err != nil {
+		return err
+	}
+	pages := console.New(s.Brokers, s.Jaeger)
+	s.owned = append(s.owned, pages.Close)
+	if s.Console, err = s.serve("Console", addr("8080"), pages); err != nil {
+		return err
 	}
 	s.PID = os.Getpid()
 	return nil
 }
 
 // serve serves one site until the stack stops and returns its base URL.
-func (s *Stack) serve(addr string, handler http.Handler) (string, error) {
+func (s *Stack) serve(name, addr string, handler http.Handler) (string, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", err
+		return "", portError(err, name, addr)
 	}
 	server := &http.Server{
 		Handler:           localOnly(handler),

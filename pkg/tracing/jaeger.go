@@ -188,6 +188,9 @@ func (j *Jaeger) get(ctx context.Context, path string, query url.Values, data an
 	}
 	response, err := j.client.Do(request)
 	if err != nil {
+		if request := new(url.Error); errors.As(err, &request) {
+			err = request.Err // without the URL, which the message below begins with
+		}
 		return fmt.Errorf("read traces from %s: %w: start the stack, or set JAEGER_URL to where Jaeger is", j.base, err)
 	}
 	defer response.Body.Close()

@@ -1,0 +1,167 @@
+package collector
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"soclab/internal/page"
+	"soclab/pkg/tracing"
+)
+
+//go:embed pages/search.html
+var searchPage string
+
+//go:embed pages/trace.html
+var tracePage string
+
+//go:embed pages/error.html
+var errorPage string
+
+var site = page.NewSite("soclab traces", "A plain view of the embedded trace collector. The compose stack has the real Jaeger at this address.",
+	page.Func{
+		"duration": tracing.FormatDuration,
+		"time":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") },
+	},
+	map[string]string{"search": searchPage, "trace": tracePage, "error": errorPage})
+
+// tree is the trace as a client of the query API sees it.
+func (t jaegerTrace) tree() tracing.Trace {
+	trace := tracing.Trace{ID: t.TraceID}
+	for _, s := range t.Spans {
+		span := tracing.Span{
+			ID:         s.SpanID,
+			Service:    t.Processes[s.ProcessID].ServiceName,
+			Name:       s.OperationName,
+			Start:      time.UnixMicro(s.StartTime),
+			Duration:   time.Duration(s.Duration) * time.Microsecond,
+			Attributes: make(map[string]string, len(s.Tags)),
+		}
+		for _, ref := range s.References {
+			if ref.RefType == "CHILD_OF" {
+				span.ParentID = ref.SpanID
+			}
+		}
+		for _, tag := range s.Tags {
+			if tag.Key == "span.kind" {
+				span.Kind = tag.Text()
+			}
+			span.Attributes[tag.Key] = tag.Text()
+		}
+		trace.Spans = append(trace.Spans, span)
+	}
+	return trace
+}
+
+// showSearch is Jaeger's search page: the form, and what it finds. Without a
+// service it lists the newest traces of all.
+func (c *Collector) showSearch(w http.ResponseWriter, r *http.Request) {
+	form := r.URL.Query()
+	type row struct {
+		tracing.Trace
+		Root     tracing.Span
+		Services string
+		Percent  float64 // of the longest trace shown
+	}
+	data := struct {
+		Form                 url.Values
+		Services, Operations []string
+		Lookbacks            [][2]string // value and what it says
+		Limits               []string
+		Error                error
+		Rows                 []row
+	}{
+		Form: form, Services: c.services(), Operations: c.operationNames(form.Get("service")),
+		Lookbacks: [][2]string{{"1h", "hour"}, {"24h", "day"}, {"168h", "week"}, {"720h", "30 days"}},
+		Limits:    []string{"20", "100", "500"},
+	}
+	if form.Get("limit") == "" {
+		form.Set("limit", "20")
+	}
+	if form.Get("lookback") == "" {
+		form.Set("lookback", "720h")
+	}
+	s, err := parseSearch(form, time.Now())
+	status := http.StatusOK
+	if err != nil {
+		data.Error, status = err, http.StatusBadRequest
+	} else {
+		var longest time.Duration
+		for _, found := range c.search(s) {
+			trace := found.tree()
+			services := make(map[string]bool)
+			for _, span := range trace.Spans {
+				services[span.Service] = true
+			}
+			row := row{Trace: trace, Services: strings.Join(slices.Sorted(maps.Keys(services)), ", ")}
+			for _, span := range trace.Walk() {
+				row.Root = span
+				break
+			}
+			longest = max(longest, trace.Duration())
+			data.Rows = append(data.Rows, row)
+		}
+		for i := range data.Rows {
+			data.Rows[i].Percent = 100 * float64(data.Rows[i].Duration()) / float64(max(1, longest))
+		}
+	}
+	site.Write(w, status, "search", "Traces", data)
+}
+
+// showTrace is Jaeger's page of one trace: a waterfall of its spans.
+func (c *Collector) showTrace(w http.ResponseWriter, r *http.Request) {
+	id, err := parseTraceID(r.PathValue("id"))
+	if err != nil {
+		site.Write(w, http.StatusBadRequest, "error", "Not a trace id", err.Error())
+		return
+	}
+	found, ok := c.trace(id)
+	if !ok {
+		site.Write(w, http.StatusNotFound, "error", "Trace not found",
+			fmt.Sprintf("Trace %s is not held here. It may not have been sampled, not have arrived yet, or be so old that it was dropped.", r.PathValue("id")))
+		return
+	}
+	type row struct {
+		tracing.Span
+		jaegerSpan
+		Process jaegerProcess
+		Depth   int // at most 5, as far as the page indents
+		Offset  time.Duration
+		Wait    time.Duration
+		Color   int
+		// Where the bar begins and how long it is, in percent of the trace.
+		Left, Width float64
+	}
+	trace := found.tree()
+	byID := make(map[string]jaegerSpan, len(found.Spans))
+	for _, span := range found.Spans {
+		byID[span.SpanID] = span
+	}
+	var rows []row
+	colors := make(map[string]int) // by service, in order of appearance
+	whole := float64(max(1, trace.Duration()))
+	for depth, span := range trace.Walk() {
+		color, known := colors[span.Service]
+		if !known {
+			color = len(colors) % 6
+			colors[span.Service] = color
+		}
+		rows = append(rows, row{
+			Span: span, jaegerSpan: byID[span.ID], Process: found.Processes[byID[span.ID].ProcessID],
+			Depth: min(depth, 5), Offset: span.Start.Sub(trace.Start()), Wait: trace.Wait(span), Color: color,
+			Left:  100 * float64(span.Start.Sub(trace.Start())) / whole,
+			Width: 100 * float64(span.Duration) / whole,
+		})
+	}
+	title := rows[0].Service + ": " + rows[0].Name
+	site.Write(w, http.StatusOK, "trace", title, struct {
+		tracing.Trace
+		Rows     []row
+		Services int
+	}{trace, rows, len(colors)})
+}
