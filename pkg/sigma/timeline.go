@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"cmp"
+	"math"
 	"math/bits"
 	"slices"
 	"sort"
@@ -50,7 +51,12 @@ func (t total) minus(o total) total {
 
 func whole(n int64) total { return total{n >> 63, uint64(n)} }
 
-func (t total) float() float64 { return float64(t.high)*(1<<64) + float64(t.low) }
+func (t total) float() float64 {
+	if n := int64(t.low); t.high == n>>63 {
+		return float64(n)
+	}
+	return float64(t.high)*(1<<64) + float64(t.low)
+}
 
 // blockFor is the index of the first block whose last entry is not before e.
 func (l *timeline) blockFor(e entry) int {
@@ -152,15 +158,21 @@ func (l *timeline) until(moment int64) (n int, sum total) {
 	return n, sum
 }
 
-// floor is the last moment not after the given one.
-func (l *timeline) floor(moment int64) (int64, bool) {
-	i := sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].entries[0].at > moment }) - 1
+// before is the last entry before e.
+func (l *timeline) before(e entry) (entry, bool) {
+	i := sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].entries[0].compare(e) >= 0 }) - 1
 	if i < 0 {
-		return 0, false
+		return entry{}, false
 	}
 	entries := l.blocks[i].entries
-	n := sort.Search(len(entries), func(k int) bool { return entries[k].at > moment })
-	return entries[n-1].at, true
+	n, _ := slices.BinarySearchFunc(entries, e, entry.compare)
+	return entries[n-1], true
+}
+
+// floor is the last moment not after the given one.
+func (l *timeline) floor(moment int64) (int64, bool) {
+	e, ok := l.before(entry{moment + 1, math.MinInt64})
+	return e.at, ok
 }
 
 // above is the first moment after the given one.

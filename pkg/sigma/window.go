@@ -26,8 +26,8 @@ type window struct {
 // group is what counts together. For event_count, value_sum and value_avg its
 // line has the time of each event, weighed by the value. For value_count and
 // temporal it has the times at which the number of distinct values in the
-// timespan before goes up and down. For temporal_ordered it has a line of the
-// times of each rule.
+// timespan before goes up and down. For temporal_ordered it has a line for each
+// rule, of times weighed by offsets.
 type group struct {
 	key     fingerprint
 	line    timeline
@@ -68,8 +68,7 @@ func (w *window) add(v *view, offset int64, matched func(rule int) bool) bool {
 	hit := false
 	var done [maxCorrelated]fingerprint // groups that have the event already
 	n := 0
-	// The last rule first: an event does not follow itself in a sequence.
-	for rule := len(c.rules) - 1; rule >= 0; rule-- {
+	for rule := range c.rules {
 		if !matched(rule) {
 			continue
 		}
@@ -81,8 +80,8 @@ func (w *window) add(v *view, offset int64, matched func(rule int) bool) bool {
 		m := member{offset: offset, at: at, value: value, group: g, step: rule}
 		switch c.Type {
 		case "temporal_ordered":
-			hit = w.completes(g, rule, at) || hit
 			w.keep(m)
+			hit = w.completes(m) || hit
 			continue
 		case "temporal":
 			m.series = key.with(uint64(rule))
@@ -150,7 +149,7 @@ func (w *window) keep(m member) {
 		if m.group.steps == nil {
 			m.group.steps = make([]timeline, len(w.correlation.rules))
 		}
-		m.group.steps[m.step].insert(entry{at: m.at})
+		m.group.steps[m.step].insert(entry{m.at, m.offset})
 	case "temporal", "value_count":
 		series := w.values[m.series]
 		if series == nil {
@@ -170,7 +169,7 @@ func (w *window) forget(offset int64) {
 		m := w.members.pop()
 		switch w.correlation.Type {
 		case "temporal_ordered":
-			m.group.steps[m.step].remove(entry{at: m.at})
+			m.group.steps[m.step].remove(entry{m.at, m.offset})
 		case "temporal", "value_count":
 			series := w.values[m.series]
 			series.remove(entry{at: m.at})
@@ -232,20 +231,17 @@ func (w *window) measure(g *group, at int64) float64 {
 	return float64(n)
 }
 
-// completes reports whether an event of a rule at a moment ends a sequence of
-// all rules, one after the other, within the timespan. Events of the same
-// moment may follow each other either way. Going back from the end, the latest
-// event of each rule leaves the most room for those before it.
-func (w *window) completes(g *group, rule int, at int64) bool {
-	if rule != len(w.correlation.rules)-1 {
+// completes reports whether an event ends a sequence of all rules, one event
+// after the other in the order of times, and of offsets where times are equal,
+// within the timespan. Going back from the end, the latest event of each rule
+// leaves the most room for those before it.
+func (w *window) completes(m member) bool {
+	if m.step != len(w.correlation.rules)-1 {
 		return false
 	}
-	limit, ok := at, true
-	for i := rule - 1; i >= 0; i-- {
-		if g.steps == nil {
-			return false
-		}
-		if limit, ok = g.steps[i].floor(limit); !ok || limit <= at-w.timespan {
+	next, ok := entry{m.at, m.offset}, true
+	for i := m.step - 1; i >= 0; i-- {
+		if next, ok = m.group.steps[i].before(next); !ok || next.at <= m.at-w.timespan {
 			return false
 		}
 	}
