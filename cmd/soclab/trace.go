@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
 	"soclab/pkg/store"
 	"soclab/pkg/tracing"
 )
+
+var traceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 func newTraceCommand(s *shared) *cobra.Command {
 	var jaeger string
@@ -32,10 +35,11 @@ the stack's collector, or from the Jaeger that --jaeger or JAEGER_URL names.`,
 				l.jaeger = tracing.NewJaeger(jaeger)
 			}
 			id := args[0]
-			found, err := l.jaeger.Trace(ctx, id)
-			if errors.Is(err, tracing.ErrNoTrace) {
-				found, err = l.jaeger.Event(ctx, id)
+			find := l.jaeger.Event
+			if traceID.MatchString(id) {
+				find = l.jaeger.Trace
 			}
+			found, err := find(ctx, id)
 			if errors.Is(err, tracing.ErrNoTrace) {
 				return fmt.Errorf("%w%s", err, l.why(id))
 			}

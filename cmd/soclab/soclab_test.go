@@ -1,0 +1,477 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"soclab/internal/stack"
+	"soclab/pkg/store"
+	"soclab/pkg/stream"
+	"soclab/pkg/tracing"
+)
+
+// The tests run the command as a user does: each call is a process of its own,
+// namely this test binary, which TestMain turns into soclab.
+func TestMain(m *testing.M) {
+	if os.Getenv("SOCLAB_TEST_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// bench is a folder with a data folder and a home of its own.
+type bench struct {
+	*testing.T
+	dir string
+}
+
+func newBench(t *testing.T) *bench { return &bench{t, t.TempDir()} }
+
+func (b *bench) data() string       { return filepath.Join(b.dir, "data") }
+func (b *bench) home() string       { return filepath.Join(b.dir, "home") }
+func (b *bench) classified() string { return filepath.Join(b.data(), classifiedFile) }
+
+func (b *bench) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "SOCLAB_TEST_MAIN=1", "SOCLAB_DATA="+b.data(), "SOCLAB_HOME="+b.home(), "KAFKA_BROKERS=", "SOCLAB_RULES=")
+	return cmd
+}
+
+// soclab runs a command that must succeed and returns its standard output.
+func (b *bench) soclab(args ...string) string {
+	b.Helper()
+	var out, messages bytes.Buffer
+	cmd := b.command(args...)
+	cmd.Stdout, cmd.Stderr = &out, &messages
+	if err := cmd.Run(); err != nil {
+		b.Fatalf("soclab %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), messages.String())
+	}
+	return out.String()
+}
+
+// refused runs a command that must fail with the exit status and the message.
+func (b *bench) refused(status int, message string, args ...string) {
+	b.Helper()
+	out, err := b.command(args...).CombinedOutput()
+	if got := err.(*exec.ExitError).ExitCode(); got != status || !strings.Contains(string(out), message) {
+		b.Errorf("soclab %s: exit status %d, %s\nwant %d and %q", strings.Join(args, " "), got, out, status, message)
+	}
+}
+
+// rows reads the results and fails on a row that is torn or stands twice.
+func (b *bench) rows() []store.Row {
+	b.Helper()
+	var rows []store.Row
+	seen := map[[2]int64]bool{}
+	for row, err := range store.Read(b.classified()) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		place := [2]int64{int64(row.Partition), row.Offset}
+		if seen[place] {
+			b.Fatalf("partition %d offset %d stands twice", row.Partition, row.Offset)
+		}
+		seen[place] = true
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// stack runs the embedded stack until the test ends.
+func (b *bench) stack() *stack.Stack {
+	b.Helper()
+	running, err := stack.Start(b.Context(), stack.Options{Home: b.home(), FreePorts: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		running.Close(ctx)
+	})
+	return running
+}
+
+func TestRunAgreesWithItsFiles(t *testing.T) {
+	b := newBench(t)
+	plots := filepath.Join(b.dir, "plots")
+	var r report
+	if err := json.Unmarshal([]byte(b.soclab("run", "--events", "3000", "--seed", "7", "--json", "--plots", plots)), &r); err != nil {
+		t.Fatal(err)
+	}
+	rows := b.rows()
+	classes := map[string]int{}
+	for _, row := range rows {
+		classes[row.Verdict.Class]++
+	}
+	if len(rows) != 3000 || r.Sent != 3000 || r.Classified != 3000 || r.Statistics.Events != 3000 {
+		t.Errorf("%d rows, %d sent, %d classified, %d counted", len(rows), r.Sent, r.Classified, r.Statistics.Events)
+	}
+	for _, class := range r.Statistics.ByClass {
+		if classes[class.Class] != class.Events {
+			t.Errorf("%s: %d events, the file has %d", class.Class, class.Events, classes[class.Class])
+		}
+	}
+	if r.Scores == nil || r.Scores.Overall.Found == 0 {
+		t.Errorf("scores %+v", r.Scores)
+	}
+	if pictures, _ := filepath.Glob(filepath.Join(plots, "*.png")); len(pictures) < 5 {
+		t.Errorf("plots %v", pictures)
+	}
+	// A second run appends; the same seed gives events that are known.
+	b.soclab("run", "--events", "2000", "--seed", "8")
+	if n := len(b.rows()); n != 5000 {
+		t.Errorf("%d rows after a second run", n)
+	}
+	if text := b.soclab("stats"); !strings.Contains(text, "5,000 events") {
+		t.Error(text)
+	}
+}
+
+// sharedData finds a file of the data set beside the project.
+func sharedData(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "shared", "data", name)
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is missing", path)
+		}
+		t.Skipf("SKIPPED: the real log %s is not beside this project", path)
+	}
+	return path
+}
+
+func TestRealLogs(t *testing.T) {
+	for _, test := range []struct {
+		file   string
+		events int
+		check  func(store.Row) bool
+		found  int // at least
+	}{
+		{"zeek-portscan/conn.log", 4504, func(r store.Row) bool {
+			return r.Verdict.Technique.ID == "T1046" && r.Source.IP.String() == "172.16.1.11"
+		}, 1000},
+		{"zeek-c2/labeled-conn.log", 992, func(r store.Row) bool {
+			return r.Verdict.Tactic.ID == "TA0011" && r.Destination.IP.String() == "41.108.179.197"
+		}, 200},
+	} {
+		t.Run(test.file, func(t *testing.T) {
+			path := sharedData(t, test.file)
+			b := newBench(t)
+			b.soclab("run", "--input", path)
+			rows, found := b.rows(), 0
+			for _, row := range rows {
+				if test.check(row) {
+					found++
+				}
+			}
+			if len(rows) != test.events || found < test.found {
+				t.Errorf("%d rows, %d found; want %d and at least %d", len(rows), found, test.events, test.found)
+			}
+		})
+	}
+}
+
+// Runs that are killed at any moment leave nothing out and nothing twice, once
+// a later run ends.
+func TestKilledRuns(t *testing.T) {
+	b := newBench(t)
+	for i, moment := range []time.Duration{700 * time.Millisecond, 1500 * time.Millisecond, 2500 * time.Millisecond} {
+		cmd := b.command("run", "--events", "300000", "--seed", fmt.Sprint(i))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(moment)
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	b.soclab("run", "--events", "1000", "--seed", "9")
+	rows := b.rows()
+	var positions []stream.Position
+	if err := json.Unmarshal([]byte(b.soclab("topics", "--json")), &positions); err != nil {
+		t.Fatal(err)
+	}
+	var reached int64
+	for _, p := range positions {
+		if p.Topic == stream.Raw {
+			reached += p.End
+			if p.Lag() != 0 {
+				t.Errorf("lag %d: %+v", p.Lag(), p)
+			}
+		}
+	}
+	if int64(len(rows)) != reached || reached < 1000 {
+		t.Errorf("%d rows of %d records", len(rows), reached)
+	}
+	t.Logf("%d records of four runs, each in the file once", reached)
+}
+
+// text is a row as far as it is a function of its partition's log.
+func text(row store.Row) string {
+	row.Ingested, row.TraceID = time.Time{}, ""
+	return fmt.Sprintf("%+v", row)
+}
+
+// Three classifiers share one file; one is killed and started again. The rows
+// are those of an undisturbed classifier.
+func TestThreeClassifiersOneKilled(t *testing.T) {
+	b := newBench(t)
+	b.stack()
+	b.soclab("produce", "--events", "150000", "--seed", "5")
+	start := func() *exec.Cmd {
+		cmd := b.command("classify", "--drain")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	workers := []*exec.Cmd{start(), start(), start()}
+	for info, err := os.Stat(b.classified()); err != nil || info.Size() < 1<<20; info, err = os.Stat(b.classified()) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	workers[0].Process.Kill()
+	workers[0].Wait()
+	workers[0] = start()
+	for _, w := range workers {
+		if err := w.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disturbed := b.rows()
+	if len(disturbed) != 150_000 {
+		t.Fatalf("%d rows", len(disturbed))
+	}
+	if err := os.Rename(b.classified(), b.classified()+".disturbed"); err != nil {
+		t.Fatal(err)
+	}
+	b.soclab("classify", "--drain") // the file is gone: it is made again from Kafka
+	want := map[string]bool{}
+	for _, row := range b.rows() {
+		want[text(row)] = true
+	}
+	for _, row := range disturbed {
+		if !want[text(row)] {
+			t.Fatalf("an undisturbed run has no row %s", text(row))
+		}
+	}
+	if len(want) != len(disturbed) {
+		t.Errorf("%d rows undisturbed, %d disturbed", len(want), len(disturbed))
+	}
+}
+
+func TestTraceOfEveryEvent(t *testing.T) {
+	b := newBench(t)
+	b.soclab("run", "--events", "2000", "--seed", "3")
+	running := b.stack()
+	jaeger := tracing.NewJaeger(running.Jaeger)
+	rows := b.rows()
+	for i, row := range rows {
+		if row.TraceID == "" {
+			t.Fatalf("%s has no trace", row.ID)
+		}
+		if i%50 != 0 {
+			continue
+		}
+		trace, err := jaeger.Trace(t.Context(), row.TraceID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tree []string
+		for depth, span := range trace.Walk() {
+			tree = append(tree, fmt.Sprint(depth, " ", span.Name))
+		}
+		slices.Sort(tree)
+		want := []string{"0 " + tracing.SpanProduce, "1 " + tracing.SpanConsume, "2 " + tracing.SpanClassify, "2 " + tracing.SpanStore}
+		if !slices.Equal(tree, want) || trace.EventID() != row.ID {
+			t.Fatalf("trace of %s: event %s, %v", row.ID, trace.EventID(), tree)
+		}
+	}
+	row := rows[len(rows)/2]
+	for _, id := range []string{row.ID, row.TraceID} {
+		if out := b.soclab("trace", id); !strings.Contains(out, row.TraceID) || !strings.Contains(out, "└─ kafka.consume") {
+			t.Errorf("soclab trace %s: %s", id, out)
+		}
+	}
+	b.refused(1, "no event or trace in", "trace", "nonsense")
+	response, err := http.Get(running.Jaeger + "/api/traces/" + row.TraceID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); !strings.Contains(string(body), `"spanID"`) {
+		t.Errorf("query API: %s", body)
+	}
+}
+
+func TestBrokenRecords(t *testing.T) {
+	b := newBench(t)
+	running := b.stack()
+	b.soclab("produce", "--events", "100", "--seed", "1")
+	broken := map[string]string{ // value: reason
+		`not JSON`: "want a JSON object",
+		`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X","source.port":70000}`: "from 0 to 65535",
+		`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X","event.id":"Y"}`:      "each key once",
+	}
+	writer := &kafka.Writer{Addr: kafka.TCP(running.Brokers...), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
+	defer writer.Close()
+	for value := range broken {
+		if err := writer.WriteMessages(t.Context(), kafka.Message{Value: []byte(value)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.soclab("classify", "--drain")
+	if n := len(b.rows()); n != 100 {
+		t.Errorf("%d rows", n)
+	}
+	var letters []message
+	if err := json.Unmarshal([]byte(b.soclab("topics", "peek", stream.DeadLetter, "--count", "10", "--json")), &letters); err != nil {
+		t.Fatal(err)
+	}
+	for _, letter := range letters {
+		reason := ""
+		for _, h := range letter.Headers {
+			if h.Key == stream.HeaderReason {
+				reason = h.Value
+			}
+		}
+		if want, known := broken[letter.Value]; !known || !strings.Contains(reason, want) {
+			t.Errorf("%s: %s", letter.Value, reason)
+		}
+		delete(broken, letter.Value)
+	}
+	if len(broken) > 0 {
+		t.Errorf("no dead letters for %v", slices.Collect(maps.Keys(broken)))
+	}
+}
+
+func TestInterruptLosesNothing(t *testing.T) {
+	b := newBench(t)
+	cmd := b.command("run", "--events", "200000", "--seed", "4")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1200 * time.Millisecond)
+	cmd.Process.Signal(os.Interrupt)
+	err := cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 130 && err != nil {
+		t.Errorf("%v", err)
+	}
+	b.soclab("classify", "--drain")
+	var positions []stream.Position
+	if err := json.Unmarshal([]byte(b.soclab("topics", "--json")), &positions); err != nil {
+		t.Fatal(err)
+	}
+	reached := int64(0)
+	for _, p := range positions {
+		if p.Topic == stream.Raw {
+			reached += p.End
+		}
+	}
+	if n := int64(len(b.rows())); n != reached {
+		t.Errorf("%d rows of %d records", n, reached)
+	}
+}
+
+func TestReset(t *testing.T) {
+	b := newBench(t)
+	b.soclab("run", "--events", "500")
+	traceID := b.rows()[0].TraceID
+	b.refused(2, "give --yes", "reset")
+	if out := b.soclab("reset", "--yes"); !strings.Contains(out, "Topics deleted.") || !strings.Contains(out, "Traces deleted.") {
+		t.Error(out)
+	}
+	if aside, _ := filepath.Glob(filepath.Join(b.data(), "*.*Z.csv")); len(aside) != 3 {
+		t.Errorf("put aside: %v", aside)
+	}
+	b.refused(1, "trace", "trace", traceID)
+	b.soclab("run", "--events", "300")
+	if n := len(b.rows()); n != 300 {
+		t.Errorf("%d rows after the reset", n)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	b := newBench(t)
+	for _, test := range []struct {
+		status  int
+		message string
+		args    []string
+	}{
+		{2, "unknown command", []string{"rum"}},
+		{2, "unknown flag", []string{"run", "--evnts", "5"}},
+		{2, "--start", []string{"run", "--start", "yesterday"}},
+		{2, "does not go with --input", []string{"run", "--input", "x", "--seed", "5"}},
+		{2, "0 for no limit", []string{"produce", "--rate", "-1"}},
+		{2, "accepts 1 arg", []string{"trace"}},
+		{2, "events", []string{"run", "--events", "0"}},
+		{1, "no such file", []string{"run", "--input", "missing.log"}},
+		{1, "make it with `soclab run`", []string{"stats"}},
+		{1, "no such file", []string{"rules", "check", "missing"}},
+		{1, "no Kafka answers at 127.0.0.1:1", []string{"topics", "--brokers", "127.0.0.1:1"}},
+	} {
+		b.refused(test.status, test.message, test.args...)
+	}
+}
+
+func TestRules(t *testing.T) {
+	b := newBench(t)
+	b.soclab("produce", "--events", "2000", "--seed", "2")
+	dir := filepath.Join(b.dir, "rules")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	rule := write("dns.yml", `title: Any DNS Query
+id: 5f8b1f1a-27c2-4a3c-9a39-8a3ad1d2a111
+status: test
+logsource: {category: dns}
+detection:
+  selection: {destination.port: 53}
+  condition: selection
+tags: [attack.command-and-control, attack.t1071.004]
+level: critical
+`)
+	if out := b.soclab("rules", "check", dir); !strings.Contains(out, "1 rules can be used, 0 problems") {
+		t.Error(out)
+	}
+	if out := b.soclab("rules", "test", rule, filepath.Join(b.data(), rawFile)); !strings.Contains(out, "destination.port = 53") {
+		t.Error(out)
+	}
+	if out := b.soclab("rules", "list", "--rules", dir); !strings.Contains(out, "Any DNS Query") {
+		t.Error(out)
+	}
+	b.soclab("classify", "--drain", "--rules", dir)
+	dns := 0
+	for _, row := range b.rows() {
+		if row.Verdict.Class == "Any DNS Query" {
+			dns++
+		}
+	}
+	if dns == 0 {
+		t.Error("the user's rule won nowhere")
+	}
+	write("bad.yml", "title: Bad\nlogsource: {category: dns}\ndetection:\n  selection: {nonsense: 1}\n  condition: selection\n")
+	b.refused(1, "bad.yml:", "rules", "check", dir)
+}
