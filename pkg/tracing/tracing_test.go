@@ -1,0 +1,114 @@
+package tracing
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+func TestSampler(t *testing.T) {
+	var s sampler
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	// second lets n events come evenly within a second and returns how many of
+	// them are traced.
+	second := func(n int) (traced int) {
+		for range n {
+			now = now.Add(time.Second / time.Duration(n))
+			if s.sample(now) {
+				traced++
+			}
+		}
+		return traced
+	}
+	if got := second(1000); got != 1000 {
+		t.Errorf("at 1,000 a second %d are traced", got)
+	}
+	if got := second(10_000); got != 10_000 {
+		t.Errorf("of a burst of 10,000 %d are traced", got)
+	}
+	second(50_000)
+	for range 5 {
+		if got := second(50_000); got < 90 || got > 110 {
+			t.Errorf("at 50,000 a second %d are traced, want about 100", got)
+		}
+	}
+	now = now.Add(10 * time.Second)
+	if got := second(1000); got != 1000 {
+		t.Errorf("ten seconds after a flood %d of 1,000 are traced", got)
+	}
+}
+
+// spans makes n spans.
+func spans(t *Traces, n int) {
+	for range n {
+		_, span := t.Tracer().Start(context.Background(), SpanProduce, trace.WithSpanKind(trace.SpanKindProducer))
+		span.End()
+	}
+}
+
+func TestBackendIsAway(t *testing.T) {
+	traces, err := Start(t.Context(), "producer", "http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans(traces, 5000)
+	traces.Close()
+	traces.Close() // twice is harmless
+	if exported, dropped := traces.Counts(); exported != 0 || dropped != 5000 || traces.Err() == nil {
+		t.Errorf("%d exported, %d dropped, error %v", exported, dropped, traces.Err())
+	}
+}
+
+func TestBackendHangs(t *testing.T) {
+	release := make(chan struct{})
+	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer backend.Close()
+	defer close(release)
+	traces, err := Start(t.Context(), "producer", backend.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans(traces, 50_000) // more than the queue holds
+	traces.Close()
+	if exported, dropped := traces.Counts(); exported != 0 || dropped != 50_000 {
+		t.Errorf("%d exported, %d dropped", exported, dropped)
+	}
+}
+
+func TestTracingTurnedOff(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	traces, err := Start(t.Context(), "producer", "")
+	if err != nil || traces != nil || traces.Sample(time.Now()) {
+		t.Errorf("%v, %v", traces, err)
+	}
+	traces.Close()
+	if exported, dropped := traces.Counts(); exported != 0 || dropped != 0 || traces.Err() != nil {
+		t.Errorf("%d exported, %d dropped", exported, dropped)
+	}
+}
+
+func TestSamplerOfTheEnvironment(t *testing.T) {
+	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
+	traces, err := Start(t.Context(), "producer", "http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer traces.Close()
+	if !traces.Sample(time.Now()) {
+		t.Error("the environment's sampler was not asked")
+	}
+	if _, span := traces.Tracer().Start(t.Context(), SpanProduce); span.IsRecording() {
+		t.Error("always_off records")
+	}
+}
+
+func BenchmarkSample(b *testing.B) {
+	traces := &Traces{sampler: &sampler{}}
+	for b.Loop() {
+		traces.Sample(time.Now())
+	}
+}
