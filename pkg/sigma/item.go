@@ -1,7 +1,7 @@
 package sigma
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -106,7 +106,7 @@ func (m modifiers) check() error {
 	}
 	text := m.how == "" || m.how == "contains" || m.how == "startswith" || m.how == "endswith"
 	order := m.how == "lt" || m.how == "lte" || m.how == "gt" || m.how == "gte"
-	return errors.Join(
+	return cmp.Or(
 		not(m.cased && !text, "modifier cased cannot be combined with %s", m.how),
 		not(m.fieldref && !text, "modifier fieldref cannot be combined with %s", m.how),
 		not(m.fieldref && m.expand, "modifiers fieldref and expand cannot be combined"),
@@ -153,6 +153,11 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	if m.neq {
 		// A field that is absent is not known to differ.
 		joined = allOf([]test{negate(absent(f)), negate(joined)})
+		for _, v := range values {
+			if other, err := fieldNamed(v.Value); m.fieldref && err == nil {
+				joined = allOf([]test{negate(absent(other)), joined})
+			}
+		}
 	}
 	return item{node: key, field: f, test: joined}, nil
 }
@@ -366,7 +371,7 @@ func bounds(how string, value *yaml.Node, unit int64) (low, high int64, err erro
 	}
 	n *= float64(unit)
 	up, down := clamp(math.Ceil(n)), clamp(math.Floor(n))
-	if whole := int64(0); value.Decode(&whole) == nil && whole*unit/unit == whole {
+	if whole, ok := wholeNumber(value.Value, value); ok && whole*unit/unit == whole {
 		up, down = whole*unit, whole*unit // exact beyond 2^53
 	}
 	low, high = math.MinInt64, math.MaxInt64

@@ -10,9 +10,11 @@ import (
 
 // A timeline is a multiset of weighted moments, in order, with sums over all
 // up to a moment. It takes moments in any order: insertion, removal and sums
-// cost at most a block and one step per block, whatever the order.
+// cost a block and one step per block at most, whatever the order.
 type timeline struct {
-	blocks []block // none is empty
+	blocks  []block // none is empty
+	entries int     // in all of them
+	sum     total
 }
 
 // block holds neighbouring entries.
@@ -91,6 +93,8 @@ func (l *timeline) insert(e entry) {
 	at, _ := slices.BinarySearchFunc(b.entries, e, entry.compare)
 	b.entries = slices.Insert(b.entries, at, e)
 	b.sum = b.sum.plus(whole(e.weight))
+	l.sum = l.sum.plus(whole(e.weight))
+	l.entries++
 }
 
 // extend adds an empty block at the end: the one that an emptied timeline has
@@ -123,6 +127,8 @@ func (l *timeline) remove(e entry) bool {
 	}
 	b.entries = slices.Delete(b.entries, at, at+1)
 	b.sum = b.sum.minus(whole(e.weight))
+	l.sum = l.sum.minus(whole(e.weight))
+	l.entries--
 	switch {
 	case len(b.entries) == 0 && len(l.blocks) == 1:
 		l.blocks = l.blocks[:0] // with the block, for reuse
@@ -139,23 +145,38 @@ func (l *timeline) remove(e entry) bool {
 // until counts the entries up to and including a moment, and sums up their
 // weights.
 func (l *timeline) until(moment int64) (n int, sum total) {
-	for i := range l.blocks {
-		b := &l.blocks[i]
-		if b.last().at <= moment {
+	i := l.after(moment)
+	if i < len(l.blocks)/2 {
+		for _, b := range l.blocks[:i] {
 			n += len(b.entries)
 			sum = sum.plus(b.sum)
-			continue
 		}
-		for _, e := range b.entries {
-			if e.at > moment {
-				break
-			}
-			n++
-			sum = sum.plus(whole(e.weight))
+	} else {
+		n, sum = l.entries, l.sum
+		for _, b := range l.blocks[i:] {
+			n -= len(b.entries)
+			sum = sum.minus(b.sum)
 		}
-		break
+	}
+	if i == len(l.blocks) {
+		return n, sum
+	}
+	for _, e := range l.blocks[i].entries {
+		if e.at > moment {
+			break
+		}
+		n++
+		sum = sum.plus(whole(e.weight))
 	}
 	return n, sum
+}
+
+// after is the index of the first block with an entry after a moment.
+func (l *timeline) after(moment int64) int {
+	if n := len(l.blocks); n == 0 || l.blocks[n-1].last().at <= moment {
+		return n
+	}
+	return sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].last().at > moment })
 }
 
 // before is the last entry before e.
@@ -177,7 +198,7 @@ func (l *timeline) floor(moment int64) (int64, bool) {
 
 // above is the first moment after the given one.
 func (l *timeline) above(moment int64) (int64, bool) {
-	i := sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].last().at > moment })
+	i := l.after(moment)
 	if i == len(l.blocks) {
 		return 0, false
 	}
