@@ -96,7 +96,8 @@ func (c *Collector) export(w http.ResponseWriter, r *http.Request) {
 }
 
 func (form encoding) fail(w http.ResponseWriter, code int, err error) {
-	form.reply(w, code, &statuspb.Status{Message: err.Error()})
+	// A message must be UTF-8; an error may quote what was sent.
+	form.reply(w, code, &statuspb.Status{Message: strings.ToValidUTF8(err.Error(), "\uFFFD")})
 }
 
 func (form encoding) reply(w http.ResponseWriter, code int, message proto.Message) {
