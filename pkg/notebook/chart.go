@@ -1,0 +1,138 @@
+package notebook
+
+import (
+	"fmt"
+	"html"
+	"math"
+	"strings"
+)
+
+// Chart is a line chart that may be drawn while its numbers come in: each
+// drawing takes well under a millisecond, and cells that measure need not link
+// a plotting library for it.
+type Chart struct {
+	Title string // what the chart shows, or better: the finding
+	X, Y  string // what is on the axes, with units
+
+	lines []*chartLine
+	marks []chartMark
+}
+
+type chartLine struct {
+	name   string
+	points [][2]float64
+}
+
+type chartMark struct {
+	x    float64
+	text string
+}
+
+// palette is Okabe and Ito's, which people with any colour vision can tell
+// apart (https://jfly.uni-koeln.de/color/).
+var palette = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
+
+// Add adds a point to a line, which it begins if there is none of that name.
+// Points are joined in the order in which they come.
+func (c *Chart) Add(line string, x, y float64) {
+	for _, l := range c.lines {
+		if l.name == line {
+			l.points = append(l.points, [2]float64{x, y})
+			return
+		}
+	}
+	c.lines = append(c.lines, &chartLine{line, [][2]float64{{x, y}}})
+}
+
+// Mark marks a moment: what happened at x.
+func (c *Chart) Mark(x float64, what string) { c.marks = append(c.marks, chartMark{x, what}) }
+
+// HTML draws the chart. Both axes begin at zero.
+func (c *Chart) HTML() HTML {
+	const (
+		width, height            = 720, 300
+		left, right, top, bottom = 60, 140, 56, 44
+	)
+	var xMax, yMax float64
+	for _, l := range c.lines {
+		for _, p := range l.points {
+			xMax, yMax = max(xMax, p[0]), max(yMax, p[1])
+		}
+	}
+	xTicks, xMax := ticks(xMax, 8)
+	yTicks, yMax := ticks(yMax, 5)
+	x := func(v float64) float64 { return left + v/xMax*(width-left-right) }
+	y := func(v float64) float64 { return height - bottom - v/yMax*(height-top-bottom) }
+
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" style="max-width:100%%;background:#fff" font-family="sans-serif" font-size="12" fill="#222" role="img">`, width, height, width)
+	label := func(x, y float64, anchor, style, text string) {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(text))
+	}
+	label(8, 20, "start", `font-size="15" font-weight="bold"`, c.Title)
+	label(8, 42, "start", `fill="#666"`, c.Y)
+	label(width-right, height-8, "end", `fill="#666"`, c.X)
+	for _, v := range yTicks {
+		fmt.Fprintf(&b, `<path d="M%d %.1fH%d" stroke="#e4e7ea"/>`, left, y(v), width-right)
+		label(left-6, y(v)+4, "end", "", tickText(v))
+	}
+	for _, v := range xTicks {
+		label(x(v), height-bottom+18, "middle", "", tickText(v))
+	}
+	for i, m := range c.marks {
+		fmt.Fprintf(&b, `<path d="M%.1f %dV%d" stroke="#666" stroke-dasharray="3 3"/>`, x(m.x), top-4, height-bottom)
+		label(x(m.x)+4, float64(top+8+14*(i%3)), "start", `fill="#666" font-size="11"`, m.text)
+	}
+	var ends []float64 // of the labels at the lines' ends, kept apart
+	for i, l := range c.lines {
+		color := palette[i%len(palette)]
+		var path strings.Builder
+		for _, p := range l.points {
+			fmt.Fprintf(&path, "%.1f,%.1f ", x(p[0]), y(p[1]))
+		}
+		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, path.String(), color)
+		last := l.points[len(l.points)-1]
+		at := y(last[1]) + 4
+		for moved := true; moved; {
+			moved = false
+			for _, end := range ends {
+				if math.Abs(end-at) < 14 {
+					at, moved = end-14, true
+				}
+			}
+		}
+		ends = append(ends, at)
+		label(min(x(last[0]), width-right)+6, at, "start", fmt.Sprintf(`fill="%s" font-weight="bold"`, color), l.name)
+	}
+	b.WriteString("</svg>")
+	return HTML(b.String())
+}
+
+// ticks are round numbers from 0 on that cover limit in at most n steps, and
+// the end of an axis that has them.
+func ticks(limit float64, n int) (values []float64, end float64) {
+	if limit <= 0 {
+		limit = 1
+	}
+	step := math.Pow(10, math.Floor(math.Log10(limit/float64(n))))
+	for _, factor := range []float64{1, 2, 5, 10} {
+		if limit/(step*factor) <= float64(n) {
+			step *= factor
+			break
+		}
+	}
+	for i := 0; ; i++ {
+		v := step * float64(i)
+		values = append(values, v)
+		if v >= limit*(1-1e-9) {
+			return values, v
+		}
+	}
+}
+
+func tickText(v float64) string {
+	if v == math.Trunc(v) {
+		return Count(int64(v))
+	}
+	return fmt.Sprintf("%g", math.Round(v*1e6)/1e6)
+}

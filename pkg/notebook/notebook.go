@@ -1,0 +1,152 @@
+// Package notebook is the Jupyter side of the lab: what a cell needs that a
+// program would not. A cell ends with the stop button, says in a sentence what
+// went wrong, and shows tables, pictures and progress as its output.
+//
+// The Go kernel runs each cell as a program of its own, so nothing but files
+// and topics outlives a cell: it opens and closes all that it uses.
+package notebook
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"soclab/internal/folder"
+)
+
+// failure is what Check panics with: unlike os.Exit, a panic lets the cell's
+// deferred functions close what it has open.
+type failure struct{ error }
+
+// caught tells that the cell will recover from a failure, which it does once it
+// has deferred the function that Context returned.
+var caught atomic.Bool
+
+// Context returns the context of a cell, which ends with Jupyter's stop button,
+// and a function that the cell must defer at once, before it opens anything:
+//
+//	ctx, stop := notebook.Context()
+//	defer stop()
+//
+// That function also ends the cell where [Check] or [Must] failed.
+func Context() (context.Context, func()) {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	caught.Store(true)
+	return ctx, func() {
+		stopped := ctx.Err() != nil
+		cancel()
+		switch thrown := recover().(type) {
+		case nil:
+		case failure:
+			if stopped && errors.Is(thrown, context.Canceled) {
+				Show("*Stopped. Run the cell again to go on.*")
+				return
+			}
+			fail(thrown.error)
+		default:
+			panic(thrown)
+		}
+	}
+}
+
+// Check ends the cell with a sentence if err is not nil. What the cell has
+// deferred is run first. It must be called by the cell's own goroutine.
+func Check(err error) {
+	if err == nil {
+		return
+	}
+	if !caught.Load() {
+		fail(err)
+	}
+	panic(failure{err})
+}
+
+// Must returns value, or ends the cell as [Check] does.
+func Must[T any](value T, err error) T {
+	Check(err)
+	return value
+}
+
+// Checkpoint ends the cell with a hint unless what it checks is so.
+func Checkpoint(ok bool, hint string, args ...any) {
+	if !ok {
+		Check(fmt.Errorf("checkpoint: "+hint, args...))
+	}
+	Show("✓ *Checkpoint passed.*")
+}
+
+// fail says what went wrong and what to do, and ends the cell.
+func fail(err error) {
+	sentence := err.Error()
+	if hint := remedy(err); hint != "" {
+		sentence += "\n" + hint
+	}
+	fmt.Fprintln(os.Stderr, sentence)
+	os.Exit(1)
+}
+
+// remedy says what to do about the errors that a reader can do something about.
+func remedy(err error) string {
+	var dns interface{ Temporary() bool }
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "Nothing answers there: is the lab running? In a terminal: go run ./cmd/soclab up, or docker compose up."
+	case errors.Is(err, os.ErrNotExist):
+		return "It is made by an earlier step: run Producer.ipynb, then Consumer_Classifier.ipynb."
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &dns) && dns.Temporary():
+		return "It took too long: is the lab running, or another program busy with it?"
+	}
+	return ""
+}
+
+// Data is the path of a file in the lab's data folder, such as
+// raw_packets.csv.
+func Data(name string) string {
+	return filepath.Join(Must(folder.Data()), name)
+}
+
+// Every yields the time since it began, at once and then once in each interval,
+// until ctx ends.
+func Every(ctx context.Context, interval time.Duration) iter.Seq[time.Duration] {
+	return func(yield func(time.Duration) bool) {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for start := time.Now(); ctx.Err() == nil && yield(time.Since(start)); {
+			select {
+			case <-ctx.Done():
+			case <-ticker.C:
+			}
+		}
+	}
+}
+
+// Topic is a link to the messages of a topic in Redpanda Console, at
+// CONSOLE_URL, else http://localhost:8080, for [Show].
+func Topic(name string) string {
+	return link(name+" in Console", cmp.Or(os.Getenv("CONSOLE_URL"), "http://localhost:8080"), "topics", name)
+}
+
+// Trace is a link to a trace in Jaeger, for [Show]. The address is that for the
+// reader's browser, JAEGER_PUBLIC_URL where it is another than JAEGER_URL, by
+// which cells reach Jaeger; else http://localhost:16686.
+func Trace(id string) string {
+	base := cmp.Or(os.Getenv("JAEGER_PUBLIC_URL"), os.Getenv("JAEGER_URL"), "http://localhost:16686")
+	return link("Trace "+id+" in Jaeger", base, "trace", id)
+}
+
+func link(text, base string, path ...string) string {
+	target := base
+	for _, part := range path {
+		target += "/" + url.PathEscape(part)
+	}
+	return fmt.Sprintf("[%s](%s)", text, target)
+}

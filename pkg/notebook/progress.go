@@ -1,0 +1,71 @@
+package notebook
+
+import (
+	"fmt"
+	"html"
+	"strings"
+	"time"
+)
+
+// Progress shows how far work on events is, and how fast it goes. It is for one
+// goroutine.
+type Progress struct {
+	what        string
+	total, done int
+	note        string
+	start, last time.Time
+	area        *Area
+}
+
+// NewProgress shows the begin of work such as "classified" on total events; 0
+// where their number is not known.
+func NewProgress(what string, total int) *Progress {
+	p := &Progress{what: what, total: total, start: time.Now(), area: NewArea()}
+	p.draw()
+	return p
+}
+
+// Add counts events, and replaces the note behind the counts, such as
+// "3 detections". It draws at most ten times a second: see Close.
+func (p *Progress) Add(events int, note string) {
+	p.done += events
+	p.note = note
+	if time.Since(p.last) > 100*time.Millisecond {
+		p.draw()
+	}
+}
+
+// Close draws the end.
+func (p *Progress) Close() { p.draw() }
+
+func (p *Progress) draw() {
+	p.last = time.Now()
+	p.area.Show(p)
+}
+
+// HTML draws the progress.
+func (p *Progress) HTML() HTML {
+	elapsed := p.last.Sub(p.start).Seconds()
+	parts := []string{Count(p.done) + " events " + p.what}
+	bar := ""
+	if p.total > 0 {
+		bar = fmt.Sprintf(`<progress value="%d" max="%d" style="width:16em;vertical-align:middle"></progress> `, min(p.done, p.total), p.total)
+		parts = append(parts, Count(max(0, p.total-p.done))+" waiting")
+	}
+	if elapsed > 0.05 && p.done > 0 {
+		parts = append(parts, Count(int(float64(p.done)/elapsed))+" a second")
+	}
+	if p.note != "" {
+		parts = append(parts, p.note)
+	}
+	return HTML(bar + html.EscapeString(strings.Join(parts, " · ")))
+}
+
+// Count writes a number with commas between thousands: 12,345.
+func Count[N ~int | ~int64](n N) string {
+	digits := fmt.Sprint(n)
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}

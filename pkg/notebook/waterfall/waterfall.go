@@ -1,0 +1,177 @@
+// Package waterfall draws the trace of one event: what happened when, from its
+// producer through the queue to its row. It stands apart from package notebook
+// because it needs the tracing library, which most cells can do without.
+package waterfall
+
+import (
+	"fmt"
+	"html"
+	"slices"
+	"strings"
+	"time"
+
+	"soclab/pkg/notebook"
+	"soclab/pkg/tracing"
+)
+
+// Geometry, in pixels.
+const (
+	width, right      = 760, 90
+	nameWidth         = 200
+	row, top, bottom  = 26, 62, 40
+	wideWait          = 130 // of a wait that is not to scale
+	longWait          = 2   // times all else: from there on the axis is broken
+	area              = width - nameWidth - right
+	colorAxis         = "#e4e7ea"
+	colorWait         = "#b8bdc2"
+	producer, classes = "#0072b2", "#d55e00"
+)
+
+// Draw draws the spans of a trace below each other on one time axis. Where an
+// event lay in the queue for long, the axis is broken there, and everything
+// else is to scale.
+func Draw(trace tracing.Trace) notebook.HTML {
+	d := newDrawing(trace)
+	height := top + row*len(d.spans) + bottom
+	fmt.Fprintf(&d.out, `<svg viewBox="0 0 %d %d" width="%d" style="max-width:100%%;background:#fff" font-family="sans-serif" font-size="12" fill="#222" role="img">`, width, height, width)
+	d.text(8, 20, "start", `font-size="15" font-weight="bold"`, d.title(trace))
+	d.text(8, 40, "start", `fill="#666"`, "event "+trace.EventID()+" · trace "+trace.ID)
+	d.axis(height)
+	for i, span := range d.spans {
+		d.span(float64(top+row*i), span)
+	}
+	d.out.WriteString("</svg>")
+	return notebook.HTML(d.out.String())
+}
+
+type drawnSpan struct {
+	tracing.Span
+	depth int
+}
+
+type drawing struct {
+	out    strings.Builder
+	spans  []drawnSpan
+	start  time.Time
+	total  time.Duration
+	wait   time.Duration // the longest wait in the queue
+	from   time.Duration // where it begins
+	broken bool
+	scale  float64 // pixels a nanosecond
+}
+
+func newDrawing(trace tracing.Trace) *drawing {
+	d := &drawing{start: trace.Start(), total: trace.Duration()}
+	for depth, span := range trace.Walk() {
+		d.spans = append(d.spans, drawnSpan{span, depth})
+		if wait := trace.Wait(span); wait > d.wait {
+			d.wait, d.from = wait, span.Start.Add(-wait).Sub(d.start)
+		}
+	}
+	d.total = max(d.total, time.Microsecond)
+	d.broken = d.wait > longWait*(d.total-d.wait)
+	d.scale = area / float64(d.total)
+	if d.broken {
+		d.scale = (area - wideWait) / float64(max(d.total-d.wait, time.Microsecond))
+	}
+	return d
+}
+
+// x is where a time after the trace's start is drawn.
+func (d *drawing) x(t time.Duration) float64 {
+	at := float64(t) * d.scale
+	if d.broken {
+		switch {
+		case t >= d.from+d.wait:
+			at = float64(t-d.wait)*d.scale + wideWait
+		case t > d.from:
+			at = float64(d.from)*d.scale + wideWait*float64(t-d.from)/float64(d.wait)
+		}
+	}
+	return nameWidth + at
+}
+
+func (d *drawing) title(trace tracing.Trace) string {
+	title := "One event's way took " + tracing.FormatDuration(d.total)
+	if d.wait > 0 {
+		title += fmt.Sprintf(", %s of it in the queue", tracing.FormatDuration(d.wait))
+	}
+	return title
+}
+
+// axis draws round times, and the break.
+func (d *drawing) axis(height int) {
+	step := roundStep(float64(100) / d.scale)
+	tick := func(t, shown time.Duration) {
+		x := d.x(t)
+		fmt.Fprintf(&d.out, `<path d="M%.1f %dV%d" stroke="%s"/>`, x, top-6, height-bottom, colorAxis)
+		d.text(x, float64(height-bottom+18), "middle", `fill="#666"`, label(shown))
+	}
+	end := d.total
+	if d.broken {
+		end = d.from
+	}
+	for t := time.Duration(0); t <= end; t += step {
+		tick(t, t)
+	}
+	if !d.broken {
+		return
+	}
+	left, after := d.x(d.from), d.from+d.wait
+	fmt.Fprintf(&d.out, `<path d="M%.1f %dV%d m%d 0V%d" stroke="#666" stroke-dasharray="2 3" fill="none"/>`, left, top-6, height-bottom, wideWait, top-6)
+	d.text(left+wideWait/2, float64(height-bottom+18), "middle", `fill="#666"`, "// "+tracing.FormatDuration(d.wait)+" //")
+	for t := step; after+t <= d.total; t += step {
+		tick(after+t, t)
+	}
+	d.text(nameWidth, float64(height-6), "start", `fill="#666" font-size="11"`, "The axis is broken: the wait is not to scale, and time is counted anew after it.")
+}
+
+// span draws one span as a bar, with its name to the left, its duration to the
+// right, and in front of it the wait in the queue.
+func (d *drawing) span(y float64, s drawnSpan) {
+	color := producer
+	if s.Service != "producer" {
+		color = classes
+	}
+	d.text(float64(8+14*s.depth), y+17, "start", "", s.Name)
+	from, to := d.x(s.Start.Sub(d.start)), d.x(s.End().Sub(d.start))
+	if s.Kind == "consumer" && d.wait > 0 {
+		fmt.Fprintf(&d.out, `<path d="M%.1f %.1fH%.1f" stroke="%s" stroke-width="2" stroke-dasharray="5 3"/>`, d.x(d.from), y+13, from, colorWait)
+		d.text((d.x(d.from)+from)/2, y+9, "middle", `fill="#666" font-size="11"`, "in the queue")
+	}
+	fmt.Fprintf(&d.out, `<rect x="%.1f" y="%.1f" width="%.1f" height="14" rx="2" fill="%s"><title>%s</title></rect>`,
+		from, y+6, max(to-from, 2), color, html.EscapeString(attributes(s.Span)))
+	d.text(max(to, from+2)+5, y+17, "start", "", tracing.FormatDuration(s.Duration))
+}
+
+func (d *drawing) text(x, y float64, anchor, style, text string) {
+	fmt.Fprintf(&d.out, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(text))
+}
+
+// attributes are shown where the mouse rests on a span.
+func attributes(s tracing.Span) string {
+	lines := []string{s.Service + " " + s.Name}
+	for key, value := range s.Attributes {
+		lines = append(lines, key+": "+value)
+	}
+	slices.Sort(lines[1:])
+	return strings.Join(lines, "\n")
+}
+
+// roundStep is the next larger 1, 2 or 5 times a power of ten.
+func roundStep(nanoseconds float64) time.Duration {
+	for step := 1.0; ; step *= 10 {
+		for _, factor := range []float64{1, 2, 5} {
+			if step*factor >= nanoseconds {
+				return time.Duration(step * factor)
+			}
+		}
+	}
+}
+
+func label(t time.Duration) string {
+	if t == 0 {
+		return "0"
+	}
+	return strings.Replace(tracing.FormatDuration(t), ".0 ", " ", 1)
+}
