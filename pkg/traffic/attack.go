@@ -19,8 +19,8 @@ type scenario struct {
 
 // scenarios are the attacks, each drawn anew in its tools, speed and size.
 var scenarios = []scenario{
-	{"intrusion", 60, 8 * time.Minute, (*plan).intrusion},
 	{"exercise", 8, time.Minute, (*plan).exercise},
+	{"intrusion", 50, 8 * time.Minute, (*plan).intrusion},
 
 	{"port-scan", 25, 30 * time.Second, (*plan).portScan},
 	{"external-scan", 25, 30 * time.Second, (*plan).externalScan},
@@ -40,8 +40,8 @@ var scenarios = []scenario{
 	{"tool-transfer", 1, 30 * time.Second, (*plan).toolTransfer},
 	{"web-attack", 40, 2 * time.Minute, (*plan).webAttack},
 	{"exfiltration", 3, 2 * time.Minute, (*plan).exfiltration},
-	{"syn-flood", 80, 30 * time.Second, (*plan).synFlood},
-	{"http-flood", 80, 30 * time.Second, (*plan).httpFlood},
+	{"syn-flood", 150, 30 * time.Second, (*plan).synFlood},
+	{"http-flood", 120, 30 * time.Second, (*plan).httpFlood},
 	{"cryptomining", 4, time.Minute, (*plan).cryptomining},
 }
 
@@ -64,7 +64,7 @@ func (p *plan) intrusion() {
 	p.wait(p.delay(time.Second, 20*time.Second))
 	p.logInAfter(attacker, entry, sshService, user, "login")
 	p.rest()
-	p.scanPorts(entry, p.servers, "discovery", "TA0007", "T1046", "T1018")
+	p.scanPorts(entry, []netip.Addr{p.server(entry), p.server(entry), p.server(entry)}, "discovery", "TA0007", "T1046", "T1018")
 	p.rest()
 	p.moveAround(entry, user, "lateral-movement")
 	p.rest()
@@ -117,7 +117,7 @@ func (p *plan) externalScan() {
 func (p *plan) scanPorts(from netip.Addr, targets []netip.Addr, step, tactic string, techniques ...string) {
 	p.incident(step, tactic, techniques...)
 	n := p.size(25, 1500)
-	gap := p.pace(n, 200*time.Microsecond, 2*time.Second)
+	gap := p.pace(n, 200*time.Microsecond, 15*time.Second)
 	silent := pick(p.dice, []int{5, 50, 95})
 	source := int64(p.between(32768, 60999))
 	first := p.below(len(targets))
@@ -151,10 +151,14 @@ func (p *plan) sweep(from netip.Addr, subnet int, step, tactic string, technique
 	p.incident(step, tactic, techniques...)
 	ports := pick(p.dice, [][]int{{445}, {22}, {3389}, {80, 443}, {23}, {6379}, {1433, 3306}, {8080}})
 	n := p.size(30, 254*len(ports))
-	gap := p.pace(n, 500*time.Microsecond, 2*time.Second)
+	gap := p.pace(n, 500*time.Microsecond, 10*time.Second)
 	first := p.below(254)
 	for i := range n {
-		e := p.conn(from, p.host(subnet, 1+(first+i/len(ports))%254), ports[i%len(ports)], "")
+		to := p.host(subnet, 1+(first+i/len(ports))%254)
+		if to == from {
+			continue
+		}
+		e := p.conn(from, to, ports[i%len(ports)], "")
 		switch k := p.below(100); {
 		case k < 5:
 			e.ConnState = "RSTO"
@@ -173,10 +177,14 @@ func (p *plan) hostDiscovery() {
 	p.incident("", "TA0007", "T1018", "T1046")
 	from, subnet := p.somebody().v4, p.subnet()
 	n := p.size(30, 254)
-	gap := p.pace(n, time.Millisecond, time.Second)
+	gap := p.pace(n, time.Millisecond, 5*time.Second)
 	first := p.below(254)
 	for i := range n {
-		e := p.conn(from, p.host(subnet, 1+(first+i)%254), 0, "")
+		to := p.host(subnet, 1+(first+i)%254)
+		if to == from {
+			continue
+		}
+		e := p.conn(from, to, 0, "")
 		e.Transport, e.ConnState = "icmp", "OTH"
 		e.Source.Port = event.Known(8) // echo request, RFC 792
 		e.Source.Bytes, e.Source.Packets = event.Known(0), event.Known(1)
@@ -190,7 +198,7 @@ func (p *plan) shareDiscovery() {
 	p.incident("", "TA0007", "T1135", "T1018", "T1046", "T1021.002")
 	from := p.somebody().v4
 	n := p.size(16, min(120, p.machines()))
-	gap := p.pace(n, 20*time.Millisecond, 5*time.Second)
+	gap := p.pace(n, 20*time.Millisecond, 15*time.Second)
 	first := p.below(p.machines())
 	for i := range n {
 		to := p.machine(first + i)
@@ -234,7 +242,7 @@ func (p *plan) bruteForce() {
 func (p *plan) guessPassword(from, to netip.Addr, service *service, user, step string) {
 	p.incident(step, "TA0006", "T1110.001", "T1110.003", "T1110.004", "T1110")
 	n := p.size(20, 900)
-	gap := p.pace(n, 30*time.Millisecond, 6*time.Second) // hydra with 16 tasks to a cautious one
+	gap := p.pace(n, 30*time.Millisecond, 15*time.Second) // from hydra with 16 tasks to one that minds lockouts
 	for range n {
 		p.login(from, to, service, user, false)
 		p.wait(p.jitter(gap, 50))
@@ -244,9 +252,9 @@ func (p *plan) guessPassword(from, to netip.Addr, service *service, user, step s
 // logInAfter uses a password that was found.
 func (p *plan) logInAfter(from, to netip.Addr, service *service, user, step string) {
 	p.incident(step, "TA0001", "T1078", "T1110.001", "T1110.003", "T1110", "T1133")
-	for range p.between(1, 2) {
+	for range p.between(1, 4) {
 		p.login(from, to, service, user, true)
-		p.wait(p.delay(time.Second, 10*time.Second))
+		p.wait(p.delay(time.Second, 40*time.Second))
 	}
 }
 
@@ -263,7 +271,7 @@ func (p *plan) passwordSpraying() {
 		from, to, service = p.somebody().v4, p.resolvers[1], ldapService
 	}
 	n := p.size(18, 300)
-	gap := p.pace(n, 200*time.Millisecond, 12*time.Second)
+	gap := p.pace(n, 200*time.Millisecond, time.Minute)
 	names := max(60, len(p.stations)) // where fewer people work, some are guessed
 	first := p.below(names)
 	for i := range n {
@@ -283,7 +291,7 @@ func (p *plan) credentialStuffing() {
 	agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", browsers[0], browsers[2], "okhttp/4.12.0"})
 	path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
 	n := p.size(25, 800)
-	gap := p.pace(n, 40*time.Millisecond, 3*time.Second)
+	gap := p.pace(n, 40*time.Millisecond, 10*time.Second)
 	for range n {
 		status := 401
 		if p.chance(2) {
@@ -307,7 +315,7 @@ func (p *plan) moveAround(from netip.Addr, user, step string) {
 	way := pick(p.dice, ways)
 	p.incident(step, "TA0008", way.technique, "T1021", "T1570", "T1078")
 	n := p.size(8, min(40, p.machines()))
-	gap := p.pace(n, 500*time.Millisecond, 50*time.Second)
+	gap := p.pace(n, 500*time.Millisecond, 90*time.Second)
 	first := p.below(p.machines())
 	for i := range n {
 		if to := p.machine(first + i); to != from {
@@ -328,7 +336,7 @@ func (p *plan) c2Beacon() {
 	port := pick(p.dice, []int{1177, 4444, 5552, 8443, 4443, 9443, 2222, 6666, p.between(1025, 65535), p.between(1025, 65535)})
 	protocol := pick(p.dice, []string{"", "", "ssl", "http"})
 	n := p.size(20, 500)
-	gap := p.pace(n, 4*time.Second, 2*time.Minute)
+	gap := p.pace(n, 4*time.Second, 8*time.Minute)
 	percent := pick(p.dice, []int{0, 5, 10, 20, 37, 50})
 	down := pick(p.dice, []int{0, 0, 10, 60}) // how often nobody is at home
 	for range n {
@@ -358,7 +366,7 @@ func (p *plan) httpBeacon() {
 		host = p.badName()
 	}
 	n := p.size(16, 400)
-	gap := p.pace(n, 4*time.Second, 90*time.Second)
+	gap := p.pace(n, 4*time.Second, 5*time.Minute)
 	percent := pick(p.dice, []int{0, 10, 20, 37, 50})
 	path := pick(p.dice, tool.get)
 	for range n {
@@ -386,7 +394,7 @@ func (p *plan) dnsTunnel() {
 	alphabet := pick(p.dice, []string{lowerHex, base32})
 	label, labels := p.between(34, 62), p.between(1, 3)
 	n := p.size(30, 900)
-	gap := p.pace(n, 15*time.Millisecond, 8*time.Second)
+	gap := p.pace(n, 15*time.Millisecond, 20*time.Second)
 	for range n {
 		name := ""
 		for range labels {
@@ -412,10 +420,15 @@ func (p *plan) dga() {
 	tops := pick(p.dice, [][]string{{".com", ".net", ".org", ".info", ".biz"}, {".ru", ".su"}, {".top", ".xyz"}, {".com"}})
 	alphabet := pick(p.dice, []string{letters, letters, alphanums})
 	short := p.between(11, 18)
+	spelled := p.chance(15) // of words, as some families do
 	n := p.size(20, 500)
-	gap := p.pace(n, 30*time.Millisecond, 6*time.Second)
+	gap := p.pace(n, 30*time.Millisecond, 40*time.Second)
 	for i := range n {
-		name := p.text(p.between(short, short+6), alphabet) + pick(p.dice, tops)
+		name := p.text(p.between(short, short+6), alphabet)
+		if spelled {
+			name = pick(p.dice, words) + pick(p.dice, words)
+		}
+		name += pick(p.dice, tops)
 		if i == n-1 && p.chance(50) {
 			p.query(from, resolver, name, "A", "NOERROR", p.outside().String())
 			break
@@ -476,14 +489,18 @@ func (p *plan) remoteAccess() {
 
 func (p *plan) toolTransfer() { p.fetchTool(p.somebody().v4, "") }
 
-// fetchTool fetches programs with what a system has at hand, from a bare
+// fetchTool fetches programs with what a system has at hand, mostly from a bare
 // address.
 func (p *plan) fetchTool(to netip.Addr, step string) {
 	p.incident(step, "TA0011", "T1105")
 	from := p.outside()
+	host := from.String()
+	if p.chance(15) {
+		host = p.badName()
+	}
 	for range p.between(1, 4) {
 		path := "/" + pick(p.dice, []string{"", "", "a/", "tmp/", "files/"}) + pick(p.dice, payloads)
-		p.request(to, from, "GET", from.String(), path, "", pick(p.dice, downloaders), 200, p.spread(8000, 9000000))
+		p.request(to, from, "GET", host, path, "", pick(p.dice, downloaders), 200, p.spread(8000, 9000000))
 		p.wait(p.delay(time.Second, 20*time.Second))
 	}
 }
@@ -512,7 +529,7 @@ func (p *plan) scanWebsite(from netip.Addr) {
 		agent = pick(p.dice, browsers)
 	}
 	n := p.size(30, 1200)
-	gap := p.pace(n, 5*time.Millisecond, time.Second)
+	gap := p.pace(n, 5*time.Millisecond, 8*time.Second)
 	for range n {
 		path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
 		if p.chance(60) {
@@ -617,8 +634,8 @@ func (p *plan) stealOverC2(from netip.Addr) {
 // synFlood opens connections faster than a server can answer.
 func (p *plan) synFlood() {
 	p.incident("", "TA0040", "T1498.001", "T1499.001", "T1498", "T1499")
-	n := p.size(80, 3000)
-	gap := p.pace(n, 200*time.Microsecond, 30*time.Millisecond)
+	n := p.size(150, 3000)
+	gap := p.pace(n, 200*time.Microsecond, 200*time.Millisecond)
 	sources := make([]netip.Addr, 1+n/1000)
 	for i := range sources {
 		sources[i] = p.outside()
@@ -636,8 +653,8 @@ func (p *plan) synFlood() {
 // httpFlood asks the website for work faster than it can do it.
 func (p *plan) httpFlood() {
 	p.incident("", "TA0040", "T1499.002", "T1499", "T1498.001", "T1498", "T1499.003")
-	n := p.size(80, 3000)
-	gap := p.pace(n, 2*time.Millisecond, 150*time.Millisecond)
+	n := p.size(120, 3000)
+	gap := p.pace(n, 2*time.Millisecond, 300*time.Millisecond)
 	sources := make([]netip.Addr, 1+n/1000)
 	for i := range sources {
 		sources[i] = p.outside()

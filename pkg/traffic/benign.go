@@ -57,6 +57,7 @@ var habits = []habit{
 	{share: 3, plan: (*plan).pingOutside},
 	{share: 6, human: true, plan: (*plan).oddPort},
 	{share: 10, regular: true, plan: (*plan).recordCameras},
+	{share: 1, plan: (*plan).mishap},
 }
 
 var habitShares = func() (sum int) {
@@ -664,3 +665,118 @@ var (
 	serviceAccounts = []string{"svc-mail", "svc-web", "svc-git", "svc-app", "svc-backup", "svc-print"}
 	words           = []string{"river", "stone", "maple", "copper", "winter", "garden", "silver", "harvest", "lantern", "meadow", "signal", "anchor", "velvet", "canyon", "ember", "falcon", "quartz", "summit", "timber", "willow"}
 )
+
+// mishap is what happens on some days and looks like an attack to any honest
+// rule: it is why there are false alarms. There is little of it, below one
+// event in a thousand.
+func (p *plan) mishap() {
+	pick(p.dice, []func(*plan){
+		(*plan).oldPasswordOnPhone, (*plan).directoryOutage, (*plan).remoteSupport, (*plan).fetchByHand, (*plan).deadLinks,
+		(*plan).orderBatch, (*plan).peerToPeer, (*plan).scanArchive, (*plan).helpdeskRound, (*plan).findPrinters,
+	})(p)
+}
+
+// oldPasswordOnPhone is a phone that does not know yet of the new password.
+func (p *plan) oldPasswordOnPhone() {
+	s := p.somebody()
+	gap := p.delay(8*time.Second, 40*time.Second)
+	for range p.between(6, 14) {
+		p.login(s.v4, p.mail, imapService, s.user, false)
+		p.wait(p.jitter(gap, 10))
+	}
+	p.login(s.v4, p.mail, imapService, s.user, p.chance(70))
+}
+
+// directoryOutage refuses a whole branch for some minutes.
+func (p *plan) directoryOutage() {
+	branch, first := pick(p.dice, p.branches), p.below(len(p.stations))
+	people := p.between(4, 9)
+	for _, success := range []bool{false, true} {
+		for i := range people {
+			p.login(branch, p.vpn, vpnService, p.stations[(first+i)%len(p.stations)].user, success)
+			p.wait(p.delay(2*time.Second, 40*time.Second))
+		}
+	}
+}
+
+// remoteSupport lets a supplier look at a machine.
+func (p *plan) remoteSupport() {
+	s := p.somebody()
+	relay := p.outside()
+	p.query(s.v4, p.resolvers[0], "relay-"+p.text(8, lowerHex)+".net.anydesk.com", "A", "NOERROR", relay.String())
+	p.wait(p.delay(2*time.Millisecond, 80*time.Millisecond))
+	p.moved(p.conn(s.v4, relay, 443, "ssl"), p.spread(3e6, 90e6), p.spread(300000, 9e6), p.delay(5*time.Minute, time.Hour))
+}
+
+// fetchByHand is a developer who tries something out.
+func (p *plan) fetchByHand() {
+	s := p.somebody()
+	host := p.git
+	if p.chance(50) {
+		host = p.outside()
+	}
+	p.request(s.v4, host, "GET", host.String(), "/"+pick(p.dice, []string{"install.sh", "setup.exe", "demo.zip", "build.tar.gz"}), "", pick(p.dice, []string{"curl/8.10.1", "Wget/1.21.4", s.agent}), 200, p.spread(5000, 50e6))
+}
+
+// deadLinks is the search engine after the website was rebuilt.
+func (p *plan) deadLinks() {
+	for range p.between(15, 40) {
+		p.request(p.crawler, p.web, "GET", "www."+p.domain, "/archive/"+strconv.Itoa(p.between(2009, 2024))+"/"+pick(p.dice, words)+"-"+pick(p.dice, words), "", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", 404, 700)
+		p.wait(p.delay(time.Second, 12*time.Second))
+	}
+}
+
+// orderBatch is the partner's program after its weekend.
+func (p *plan) orderBatch() {
+	gap := p.delay(150*time.Millisecond, 900*time.Millisecond)
+	for range p.between(40, 120) {
+		p.request(p.partner, p.web, "POST", "api."+p.domain, "/v1/orders", "", "OrderSync/4.2 (Java/21.0.4)", 200, p.spread(200, 9000))
+		p.wait(p.jitter(gap, 60))
+	}
+}
+
+// peerToPeer asks strangers for parts of a file; most are away.
+func (p *plan) peerToPeer() {
+	s := p.somebody()
+	for range p.between(12, 30) {
+		e := p.conn(s.v4, p.outside(), pick(p.dice, []int{6881, 51413, p.between(10000, 60000)}), "")
+		if p.chance(60) {
+			p.unanswered(e)
+		} else {
+			p.moved(e, p.spread(900, 4e6), p.spread(900, 40e6), p.delay(time.Second, 5*time.Minute))
+		}
+		p.wait(p.delay(time.Second, 40*time.Second))
+	}
+}
+
+// scanArchive is an antivirus program that looks up every file of an archive.
+func (p *plan) scanArchive() {
+	s := p.somebody()
+	for range p.between(10, 40) {
+		p.query(s.v4, p.resolvers[0], p.text(26, base32)+"."+p.text(p.between(8, 30), base32)+".avqs.mcafee.com", "A", "NOERROR", "127.0.0.1")
+		p.wait(p.delay(100*time.Millisecond, 6*time.Second))
+	}
+}
+
+// helpdeskRound is one of the IT's people who helps many others.
+func (p *plan) helpdeskRound() {
+	helper := &p.stations[0]
+	for range p.between(3, 7) {
+		p.login(helper.v4, p.stations[1+p.below(len(p.stations)-1)].v4, rdpService, helper.user, true)
+		p.wait(p.delay(time.Minute, 8*time.Minute))
+	}
+}
+
+// findPrinters is a printer's set-up program, which tries a whole subnet.
+func (p *plan) findPrinters() {
+	s := p.somebody()
+	for i := range p.between(15, 40) {
+		e := p.conn(s.v4, p.host(3, 1+i), 9100, "")
+		if e.Destination.IP == p.printer {
+			p.moved(e, 200, 900, 40*time.Millisecond)
+		} else {
+			p.unanswered(e)
+		}
+		p.wait(p.jitter(300*time.Millisecond, 20))
+	}
+}

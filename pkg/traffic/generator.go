@@ -130,7 +130,7 @@ func NewGenerator(o Options) (*Generator, error) {
 	g.plan = plan{dice: &g.dice, network: g.network, start: o.Start.Truncate(time.Microsecond)}
 	for i := range habits {
 		p := process{habit: &habits[i]}
-		p.next = g.delay(time.Millisecond, max(2*time.Millisecond, g.pause(&p, 1)))
+		p.next = time.Duration(g.below(int(g.pause(&p, 10)))).Truncate(time.Microsecond)
 		g.processes = append(g.processes, p)
 	}
 	return g, nil
@@ -201,8 +201,8 @@ func (g *Generator) begin() {
 		g.plan.at = p.next
 		if g.attackDue() {
 			g.attack()
+			g.plan.at = p.next
 		}
-		g.plan.at = p.next
 		p.plan(&g.plan)
 		n := len(g.plan.events)
 		g.enqueue()
@@ -235,11 +235,12 @@ func (g *Generator) enqueue() {
 // so long that the process makes its share of all events.
 func (g *Generator) pause(p *process, n int) time.Duration {
 	mean := g.mean * time.Duration(max(1, n)*habitShares) / time.Duration(p.share)
-	if p.regular {
-		return g.jitter(mean, 1)
-	}
 	if p.human {
 		mean = mean * 100 / time.Duration(rhythm(g.plan.start.Add(g.plan.at)))
+	}
+	mean = mean.Truncate(time.Microsecond)
+	if p.regular {
+		return g.jitter(mean, 1)
 	}
 	return g.jitter(mean, 99)
 }
@@ -271,8 +272,8 @@ func (g *Generator) attack() {
 	for range scenarios {
 		i := g.deal()
 		s := &scenarios[i]
-		if p.until-p.at < s.least || missing < s.fewest/2 {
-			continue
+		if p.until-p.at < s.least || missing*3/5 < s.fewest {
+			continue // no time, or no room beside others
 		}
 		g.runs[i]++
 		p.scenario, p.run, p.number = s.name, g.run, g.runs[i]

@@ -183,7 +183,7 @@ func parseSeconds(s string) (int64, bool) {
 			if c < '0' || c > '9' {
 				return 0, false
 			}
-			if ns > math.MaxUint64/100 { // enough digits: the rest is below a nanosecond, or too much
+			if ns > math.MaxUint64/10-1 { // enough digits: the rest is below a nanosecond, or too much
 				scale++
 				continue
 			}
@@ -197,7 +197,7 @@ func parseSeconds(s string) (int64, bool) {
 		ns /= 10
 	}
 	if scale == -1 {
-		ns = (ns + 5) / 10
+		ns = ns/10 + ns%10/5
 	}
 	if !ok || ns > math.MaxInt64 {
 		return 0, false
