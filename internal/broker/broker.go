@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ const DefaultRetention = 1 << 30
 
 // segmentSize is the size in bytes at which a partition's log rolls to a new
 // file; retention deletes whole files.
-const segmentSize = 32 << 20
+const segmentSize = 16 << 20
 
 // Options says where a broker keeps its log and where it listens.
 type Options struct {
@@ -73,6 +74,9 @@ func Start(opts Options) (*Broker, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
+	if err := snapshotLogs(opts.Dir); err != nil {
+		return nil, fmt.Errorf("start broker: %w", err)
+	}
 	retention := opts.Retention
 	if retention <= 0 {
 		retention = DefaultRetention
@@ -92,6 +96,7 @@ func Start(opts Options) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start broker on %s over %s: %w", opts.Addr, opts.Dir, err)
 	}
+	debug.FreeOSMemory() // kfake has read the whole log, file by file
 	b := &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0], stop: make(chan struct{})}
 	b.done.Go(b.retain)
 	return b, nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -222,7 +223,7 @@ func TestRetention(t *testing.T) {
 	b := start(t, broker.Options{Dir: dir})
 	createTopic(t, b.Addr(), "events.raw", 1)
 	value := strings.Repeat("x", 64<<10)
-	const n = 1100 // 68 MiB: three segments
+	const n = 1100 // 68 MiB: five segments
 	values := make([]string, n)
 	for i := range values {
 		values[i] = value
@@ -248,6 +249,51 @@ func TestRetention(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "partitions", "events.raw-0", "0.dat")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the oldest segment file after retention: %v, want %v", err, os.ErrNotExist)
+	}
+}
+
+// TestTornTail has a crash cut the log within a record batch.
+func TestTornTail(t *testing.T) {
+	dir := t.TempDir()
+	b := start(t, broker.Options{Dir: dir})
+	createTopic(t, b.Addr(), "events.raw", 1)
+	log := filepath.Join(dir, "partitions", "events.raw-0")
+	var ends []int64 // of the log file, after each batch
+	for i := range 3 {
+		produce(t, b.Addr(), "events.raw", fmt.Sprint("a", i), fmt.Sprint("b", i))
+		info, err := os.Stat(filepath.Join(log, "0.dat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, info.Size())
+	}
+	b.Close()
+	whole := []string{"a0", "b0", "a1", "b1", "a2", "b2"}
+	for _, size := range []int64{ends[2] - 1, ends[1] + 70, ends[1] + 5, ends[1], ends[0] - 1, 0} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "copy")
+			if err := os.CopyFS(dir, os.DirFS(filepath.Dir(filepath.Dir(log)))); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(filepath.Join(dir, "partitions", "events.raw-0", "0.dat"), size); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{}
+			for i, end := range ends {
+				if size >= end {
+					want = whole[:2*i+2]
+				}
+			}
+			b := start(t, broker.Options{Dir: dir})
+			produce(t, b.Addr(), "events.raw", "after")
+			b.Close()
+			b = start(t, broker.Options{Dir: dir})
+			defer b.Close()
+			want = append(slices.Clip(want), "after")
+			if got := consume(t, b.Addr(), "events.raw", len(want)); !slices.Equal(got, want) {
+				t.Errorf("the log holds %q, want %q", got, want)
+			}
+		})
 	}
 }
 
