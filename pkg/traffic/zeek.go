@@ -177,13 +177,16 @@ func parseSeconds(s string) (int64, bool) {
 		return 0, false
 	}
 	scale -= len(decimals)
-	ns := uint64(0)
+	ns, dropped, up := uint64(0), false, false
 	for _, digits := range [...]string{whole, decimals} {
 		for _, c := range []byte(digits) {
 			if c < '0' || c > '9' {
 				return 0, false
 			}
 			if ns > math.MaxUint64/10-1 { // enough digits: the rest is below a nanosecond, or too much
+				if !dropped {
+					dropped, up = true, c >= '5'
+				}
 				scale++
 				continue
 			}
@@ -196,8 +199,11 @@ func parseSeconds(s string) (int64, bool) {
 	for ; scale < -1 && ns > 0; scale++ {
 		ns /= 10
 	}
-	if scale == -1 {
+	switch {
+	case scale == -1:
 		ns = ns/10 + ns%10/5
+	case up && scale == 0:
+		ns++
 	}
 	if !ok || ns > math.MaxInt64 {
 		return 0, false
