@@ -194,13 +194,13 @@ func TestSDK(t *testing.T) {
 			{"traceID": "%[1]s", "spanID": "%[2]s", "operationName": "kafka.produce", "references": [],
 			 "startTime": 1795435200000000, "duration": 1200,
 			 "tags": [
-				{"key": "messaging.message.id", "type": "string", "value": "C5xh"},
 				{"key": "messaging.kafka.offset", "type": "int64", "value": 7},
-				{"key": "sampled", "type": "bool", "value": true},
-				{"key": "share", "type": "float64", "value": 0.5},
-				{"key": "rules", "type": "string", "value": "[\"a\",\"b\"]"},
+				{"key": "messaging.message.id", "type": "string", "value": "C5xh"},
 				{"key": "otel.scope.name", "type": "string", "value": "soclab/stream"},
 				{"key": "otel.scope.version", "type": "string", "value": "1.0"},
+				{"key": "rules", "type": "string", "value": "[\"a\",\"b\"]"},
+				{"key": "sampled", "type": "bool", "value": true},
+				{"key": "share", "type": "float64", "value": 0.5},
 				{"key": "span.kind", "type": "string", "value": "producer"}],
 			 "logs": [{"timestamp": 1795435200001000, "fields": [
 				{"key": "event", "type": "string", "value": "queued"}, {"key": "length", "type": "int64", "value": 3}]}],
@@ -210,11 +210,11 @@ func TestSDK(t *testing.T) {
 				{"refType": "FOLLOWS_FROM", "traceID": "%[1]s", "spanID": "%[2]s"}],
 			 "startTime": 1795435200008900, "duration": 3500,
 			 "tags": [
-				{"key": "otel.scope.name", "type": "string", "value": "soclab/stream"},
-				{"key": "span.kind", "type": "string", "value": "consumer"},
-				{"key": "otel.status_code", "type": "string", "value": "ERROR"},
 				{"key": "error", "type": "bool", "value": true},
-				{"key": "otel.status_description", "type": "string", "value": "topic is gone"}],
+				{"key": "otel.scope.name", "type": "string", "value": "soclab/stream"},
+				{"key": "otel.status_code", "type": "string", "value": "ERROR"},
+				{"key": "otel.status_description", "type": "string", "value": "topic is gone"},
+				{"key": "span.kind", "type": "string", "value": "consumer"}],
 			 "logs": [], "processID": "%[5]s", "warnings": null}],
 		"processes": {
 			"%[4]s": {"serviceName": "producer", "tags": [{"key": "host.name", "type": "string", "value": "lab"}]},

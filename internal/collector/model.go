@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -92,6 +93,7 @@ func newJaegerProcess(from origin) jaegerProcess {
 			process.Tags = append(process.Tags, newJaegerTag(attribute))
 		}
 	}
+	sortTags(process.Tags)
 	return process
 }
 
@@ -133,6 +135,7 @@ func newJaegerSpan(scope *commonpb.InstrumentationScope, span *tracepb.Span, pro
 		s.Tags = append(s.Tags, jaegerTag{"error", "bool", true})
 	}
 	tag("otel.status_description", span.GetStatus().GetMessage())
+	sortTags(s.Tags)
 	for _, event := range span.Events {
 		fields := tags(event.Attributes)
 		if event.Name != "" {
@@ -149,6 +152,11 @@ func tags(attributes []*commonpb.KeyValue) []jaegerTag {
 		tags = append(tags, newJaegerTag(attribute))
 	}
 	return tags
+}
+
+// sortTags puts tags in the order that Jaeger answers them in, by key.
+func sortTags(tags []jaegerTag) {
+	slices.SortStableFunc(tags, func(a, b jaegerTag) int { return strings.Compare(a.Key, b.Key) })
 }
 
 func newJaegerTag(attribute *commonpb.KeyValue) jaegerTag {

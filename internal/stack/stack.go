@@ -18,6 +18,7 @@ import (
 	"soclab/internal/broker"
 	"soclab/internal/collector"
 	"soclab/internal/console"
+	"soclab/internal/folder"
 )
 
 // Addresses says where the parts of a stack are.
@@ -32,7 +33,7 @@ type Addresses struct {
 // Options says where a stack lives.
 type Options struct {
 	// Home is the folder of the broker's log, the traces and the lock files;
-	// "" means [Home].
+	// "" means [folder.Home].
 	Home string
 
 	// FreePorts takes any free loopback ports. Otherwise the ports are those
@@ -82,7 +83,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	return s, err
 }
 
-// Join finds the live stack of the home folder, "" for [Home]; false if there
+// Join finds the live stack of the home folder, "" for [folder.Home]; false if there
 // is none.
 func Join(ctx context.Context, home string) (*Stack, bool, error) {
 	s, err := use(ctx, Options{Home: home}, false)
@@ -99,7 +100,7 @@ func use(ctx context.Context, opts Options, start bool) (*Stack, error) {
 	home := opts.Home
 	if home == "" {
 		var err error
-		if home, err = Home(); err != nil {
+		if home, err = folder.Home(); err != nil {
 			return nil, err
 		}
 	}
@@ -196,6 +197,7 @@ func (s *Stack) serve(name, addr string, handler http.Handler) (string, error) {
 		Handler:           localOnly(handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 	}
 	done := make(chan error, 1)
@@ -269,6 +271,5 @@ func (s *Stack) stop() error {
 	for i := len(s.owned) - 1; i >= 0; i-- {
 		errs = append(errs, s.owned[i]())
 	}
-	s.owned = nil
 	return errors.Join(errs...)
 }

@@ -245,33 +245,3 @@ func TestAnswersLocalhostOnly(t *testing.T) {
 		}
 	}
 }
-
-func TestHome(t *testing.T) {
-	root, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside := filepath.Join(root, "a", "b")
-	if err := os.MkdirAll(inside, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(inside)
-	t.Setenv("SOCLAB_HOME", "")
-	if home, err := stack.Home(); err == nil {
-		t.Errorf("Home without go.mod: %s, want an error", home)
-	}
-	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module x\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	home, err := stack.Home()
-	if want := filepath.Join(root, ".soclab"); home != want || err != nil {
-		t.Errorf("Home: %s, %v, want %s", home, err, want)
-	}
-	if info, err := os.Stat(home); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("home is %v, %v, want mode 0700", info, err)
-	}
-	t.Setenv("SOCLAB_HOME", filepath.Join(root, "other"))
-	if home, err := stack.Home(); home != filepath.Join(root, "other") || err != nil {
-		t.Errorf("Home with SOCLAB_HOME: %s, %v", home, err)
-	}
-}
