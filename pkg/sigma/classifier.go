@@ -64,7 +64,7 @@ type planned struct {
 }
 
 // lane is what decides which rules see an event.
-type lane struct{ dataset, category string }
+type lane struct{ dataset, category, protocol string }
 
 type partitionKey struct {
 	topic  string
@@ -247,7 +247,7 @@ func (c *Classifier) match(i int) {
 
 // lane lists the plain rules that see an event.
 func (c *Classifier) lane(e *event.Event) []int {
-	l := lane{e.Dataset, e.Category}
+	l := lane{e.Dataset, e.Category, e.Protocol}
 	rules, known := c.lanes[l]
 	if known {
 		return rules
@@ -259,7 +259,7 @@ func (c *Classifier) lane(e *event.Event) []int {
 	}
 	const most = 1000 // an event's dataset is not under our control
 	if len(c.lanes) < most {
-		c.lanes[lane{strings.Clone(l.dataset), strings.Clone(l.category)}] = rules
+		c.lanes[lane{strings.Clone(l.dataset), strings.Clone(l.category), strings.Clone(l.protocol)}] = rules
 	}
 	return rules
 }

@@ -24,18 +24,19 @@ func (l LogSource) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// A route tells which events a rule sees: those of one dataset, of datasets of
-// one product, of one category. What is empty is not asked for.
+// A route tells which events a rule sees. What is empty is not asked for.
 type route struct {
 	category string // event.category
 	dataset  string // event.dataset, exactly; "zeek." any that begin so; ".dns" any that end so
 	except   string // not these, in the same way
+	protocol string // network.protocol
 }
 
 func (r route) takes(e *event.Event) bool {
 	return (r.category == "" || r.category == e.Category) &&
 		(r.dataset == "" || covers(r.dataset, e.Dataset)) &&
-		(r.except == "" || !covers(r.except, e.Dataset))
+		(r.except == "" || !covers(r.except, e.Dataset)) &&
+		(r.protocol == "" || r.protocol == e.Protocol)
 }
 
 func covers(pattern, dataset string) bool {
@@ -74,6 +75,7 @@ var routes = map[LogSource]route{
 	{Product: "zeek", Service: "conn"}: {dataset: "zeek.conn"},
 	{Product: "zeek", Service: "dns"}:  {dataset: "zeek.dns"},
 	{Product: "zeek", Service: "http"}: {dataset: "zeek.http"},
+	{Product: "zeek", Service: "rdp"}:  {dataset: "zeek.conn", protocol: "rdp"},
 	{Product: "zeek", Service: "ssh"}:  {dataset: "zeek.ssh"},
 
 	{Product: "suricata"}:                   {dataset: "suricata."},
@@ -98,5 +100,5 @@ func routeOf(l LogSource) (route, error) {
 	}
 	return route{}, fmt.Errorf("no events come from the log source %s; these are known: category firewall, "+
 		"network_connection, network, dns, proxy, webserver or authentication; product zeek with service conn, dns, "+
-		"http or ssh; product suricata with service alert, dns, flow, http or ssh; product linux with service auth or sshd", l)
+		"http, rdp or ssh; product suricata with service alert, dns, flow, http or ssh; product linux with service auth or sshd", l)
 }
