@@ -21,7 +21,7 @@ func BenchmarkRead(b *testing.B) {
 	if testing.Short() {
 		rows = 100_000
 	}
-	file := day24(b, rows)
+	file := writeDay(b, rows)
 	for _, bench := range []struct {
 		name string
 		read func() (events int, err error)

@@ -94,9 +94,9 @@ func detection(title, rule, level, tactic, tacticName, technique, techniqueName 
 	}
 }
 
-// day24 writes a file of n rows, of which about 2 % are detections, spread over
+// writeDay writes a file of n rows, of which about 2 % are detections, spread over
 // a day on three partitions.
-func day24(t testing.TB, n int) string {
+func writeDay(t testing.TB, n int) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "classified_packets.csv"))
 	if err != nil {
@@ -110,7 +110,7 @@ func day24(t testing.TB, n int) string {
 	var offsets [3]int64
 	var line []byte
 	for i := range n {
-		at := start.Add(time.Duration(i) * 24 * time.Hour / time.Duration(n))
+		at := start.Add(24 * time.Hour / time.Duration(n) * time.Duration(i))
 		host := random.IntN(400)
 		partition := host % 3
 		row := classified{

@@ -1,7 +1,9 @@
 package stats
 
 import (
+	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -55,7 +57,7 @@ func (s *Summary) Timeline(most int) dataframe.DataFrame {
 // with most detections (at most 100): how often the technique was detected.
 func (s *Summary) Heatmap(n int) dataframe.DataFrame {
 	suspects := s.Suspects[:min(n, len(s.Suspects))]
-	techniques := techniquesOf(suspects)
+	techniques := techniquesOf(suspects, math.MaxInt)
 	columns := []series.Series{series.New(techniques, series.String, "technique")}
 	for _, suspect := range suspects {
 		counts := make([]int, len(techniques))
@@ -67,16 +69,22 @@ func (s *Summary) Heatmap(n int) dataframe.DataFrame {
 	return dataframe.New(columns...)
 }
 
-// techniquesOf lists the techniques of suspects in the order of their ids.
-func techniquesOf(suspects []Suspect) []string {
-	seen := make(map[string]bool)
+// techniquesOf lists the most frequent techniques of suspects in the order of
+// their ids.
+func techniquesOf(suspects []Suspect, most int) []string {
+	counts := make(map[string]int)
 	for _, suspect := range suspects {
-		for technique := range suspect.Techniques {
-			seen[technique] = true
+		for technique, n := range suspect.Techniques {
+			counts[technique] += n
 		}
 	}
-	delete(seen, "")
-	return slices.Sorted(maps.Keys(seen))
+	delete(counts, "") // of rules that name none
+	ids := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	ids = ids[:min(most, len(ids))]
+	slices.Sort(ids)
+	return ids
 }
 
 // Latency has a row per quantile of the time from record to row: quantile,

@@ -2,15 +2,17 @@ package stats
 
 import (
 	"math"
-	"math/bits"
 	"time"
 )
 
-// histogram counts durations in buckets of a logarithmic scale: each power of
-// two nanoseconds is cut in 16, so a quantile is at most 6.25 % too high, in
-// 8 KB from a nanosecond to centuries.
+// perDecade is how many buckets of a histogram lie between a duration and ten
+// times as much: each is 5.9 % wider than the one before.
+const perDecade = 40
+
+// histogram counts durations on a logarithmic scale, from a nanosecond to the
+// longest that there is.
 type histogram struct {
-	counts   [64 * 16]int
+	counts   [19 * perDecade]int
 	total    int
 	negative int // counted as zero
 	max      time.Duration
@@ -21,36 +23,23 @@ func (h *histogram) add(d time.Duration) {
 		h.negative++
 		d = 0
 	}
-	h.counts[bucket(d)]++
+	h.counts[int(perDecade*math.Log10(float64(max(d, 1))))]++
 	h.total++
 	h.max = max(h.max, d)
 }
 
-// bucket: durations below 16 ns have a bucket each, then 16 per power of two.
-func bucket(d time.Duration) int {
-	if d < 16 {
-		return int(d)
-	}
-	power := bits.Len64(uint64(d)) - 5
-	return power*16 + int(d>>power)
-}
+// decades is where a bucket begins: the logarithm to base 10 of nanoseconds.
+func decades(bucket int) float64 { return float64(bucket) / perDecade }
 
-// limit is the first duration above the bucket.
-func limit(bucket int) time.Duration {
-	if bucket < 16 {
-		return time.Duration(bucket + 1)
-	}
-	power := bucket/16 - 1
-	return time.Duration(bucket%16+17) << power
-}
-
-// quantile is the duration that a share q of all durations does not exceed.
+// quantile is the duration that a share q of all durations does not exceed, at
+// most one bucket too high.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := int(math.Ceil(q * float64(h.total)))
-	for i, sum := 0, 0; i < len(h.counts); i++ {
-		if sum += h.counts[i]; sum >= rank && sum > 0 {
-			return min(limit(i)-1, h.max)
+	sum := 0
+	for i, n := range h.counts {
+		if sum += n; n > 0 && sum >= rank {
+			return min(time.Duration(math.Pow(10, decades(i+1))), h.max)
 		}
 	}
-	return h.max
+	return 0
 }

@@ -80,8 +80,10 @@ func (r *row) parse() (err error) {
 	if r.time, err = r.parseTime(columnTime); err != nil {
 		return err
 	}
-	if r.id() == "" || r.cells[columnClass] == "" {
-		return fmt.Errorf("%s and %s: want a value", classifiedColumns[columnID], classifiedColumns[columnClass])
+	for _, column := range []int{columnID, columnClass} {
+		if r.cells[column] == "" {
+			return fmt.Errorf("%s: want a value", classifiedColumns[column])
+		}
 	}
 	partition, err := r.parseNumber(columnPartition, math.MaxInt32)
 	if err != nil {

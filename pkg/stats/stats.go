@@ -156,7 +156,7 @@ type Suspect struct {
 
 // Waiting is the time from an event's record in Kafka (event.created, in
 // milliseconds) until its row was written (event.ingested): the wait in the
-// queue, the classification and the write. Quantiles are at most 6.25 % too
+// queue, the classification and the write. Quantiles are at most 6 % too
 // high. JSON has nanoseconds.
 type Waiting struct {
 	Events int           `json:"events"` // with both times
@@ -319,7 +319,10 @@ func (c *counter) summary() *Summary {
 		Events: c.events, Benign: c.benign, Detected: c.events - c.benign,
 		First: c.first.UTC(), Last: c.last.UTC(), Attack: attack.Version,
 		SourcesFrom: max(c.sources.forgotten, c.pairs.forgotten),
-		timeline:    c.timeline, latency: c.latency,
+		// Empty lists and not absent ones, for those who read the JSON.
+		ByClass: []Class{}, ByTechnique: []Technique{}, ByRule: []Rule{}, ByPartition: []Partition{},
+		ByTime: []Interval{}, BySource: []Source{}, Suspects: []Suspect{},
+		timeline: c.timeline, latency: c.latency,
 	}
 	s.Repeated.Rows, s.Repeated.Sampled = c.ids.count()
 	s.Repeated.Examples = c.ids.examples

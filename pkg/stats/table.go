@@ -46,6 +46,9 @@ func readTable(ctx context.Context, name string, r io.Reader, columns []string, 
 		}
 		// No copy: a million rows would leave half a gigabyte of garbage.
 		text := unsafe.String(unsafe.SliceData(line), len(line)-1)
+		if number == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
 		row, err = event.SplitRow(text, row)
 		switch {
 		case err != nil:
@@ -67,7 +70,6 @@ func readTable(ctx context.Context, name string, r io.Reader, columns []string, 
 }
 
 func findColumns(header, columns []string) ([]int, error) {
-	header[0] = strings.TrimPrefix(header[0], "\ufeff")
 	places := make([]int, len(columns))
 	for i, column := range columns {
 		places[i] = slices.Index(header, column)

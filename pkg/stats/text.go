@@ -169,6 +169,19 @@ func thousands(n int) string {
 	return digits
 }
 
+// compact is n in at most five characters, such as 9,999, 12k or 3.4M.
+func compact(n int) string {
+	switch {
+	case n < 10_000:
+		return thousands(n)
+	case n < 999_500:
+		return fmt.Sprintf("%dk", (n+500)/1000)
+	case n < 9_950_000:
+		return fmt.Sprintf("%.1fM", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.0fM", float64(n)/1e6)
+}
+
 // counted is a number and its noun, such as 1 event or 1,200 events.
 func counted(n int, noun string) string {
 	if n != 1 {
@@ -182,6 +195,8 @@ func percentText(percent float64) string { return fmt.Sprintf("%.2f %%", percent
 // durationText is a duration as people say it: 18.9 ms, 4.20 s, 3m20s, 2h5m.
 func durationText(d time.Duration) string {
 	switch {
+	case d == 0:
+		return "0 s"
 	case d < time.Microsecond:
 		return fmt.Sprintf("%d ns", d)
 	case d < time.Millisecond:

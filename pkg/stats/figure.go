@@ -1,0 +1,321 @@
+package stats
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image/color"
+	"math"
+	"strings"
+
+	xfont "golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+)
+
+// ErrNoData is the error of the Plot functions where there is nothing to draw.
+var ErrNoData = errors.New("nothing to plot")
+
+// Figure is a picture of one plot or of several below each other, whose left
+// and right edges are aligned. All of it may be changed before PNG is called.
+type Figure struct {
+	Title    string // the finding
+	Subtitle string // what is shown
+	Width    vg.Length
+	Panels   []Panel
+}
+
+// Panel is one plot of a figure.
+type Panel struct {
+	Heading string // may be empty
+	Legend  []Swatch
+	Height  vg.Length // of the plot with its axes
+	*plot.Plot
+}
+
+// Swatch explains a colour.
+type Swatch struct {
+	Name  string
+	Color color.Color
+}
+
+// The colours of all figures: Okabe and Ito's palette, which people with any
+// colour vision can tell apart (https://jfly.uni-koeln.de/color/).
+var (
+	orange  = color.NRGBA{0xe6, 0x9f, 0x00, 0xff}
+	skyBlue = color.NRGBA{0x56, 0xb4, 0xe9, 0xff}
+	green   = color.NRGBA{0x00, 0x9e, 0x73, 0xff}
+
+	blue       = color.NRGBA{0x00, 0x72, 0xb2, 0xff}
+	vermillion = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
+	purple     = color.NRGBA{0xcc, 0x79, 0xa7, 0xff}
+
+	ink   = color.NRGBA{0x22, 0x22, 0x22, 0xff} // text
+	faint = color.NRGBA{0x66, 0x66, 0x66, 0xff} // text that matters less
+	grey  = color.NRGBA{0xb8, 0xbd, 0xc2, 0xff} // benign events, and the rest
+	pale  = color.NRGBA{0xe4, 0xe7, 0xea, 0xff} // grid lines
+	white = color.NRGBA{0xff, 0xff, 0xff, 0xff}
+)
+
+const (
+	resolution  = 144 // dots per inch: sharp on a dense screen, and quick
+	margin      = vg.Length(14)
+	figureWidth = vg.Length(640)
+
+	// textRise makes up for the descent that gonum forgets in centred text.
+	textRise = vg.Length(1.3)
+)
+
+func sans(size vg.Length, c color.Color) text.Style {
+	return text.Style{Color: c, Font: font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size), Handler: plot.DefaultTextHandler}
+}
+
+func bold(size vg.Length) text.Style {
+	style := sans(size, ink)
+	style.Font.Weight = xfont.WeightBold
+	return style
+}
+
+// PNG draws the figure.
+func (f *Figure) PNG() ([]byte, error) {
+	title, subtitle := bold(14), sans(10, faint)
+	width := f.Width - 2*margin
+	titleText := wrap(f.Title, title, width)
+	subtitleText := wrap(f.Subtitle, subtitle, width)
+
+	height := 2*margin + title.Height(titleText) + subtitle.Height(subtitleText) + 4
+	for _, p := range f.Panels {
+		height += margin + p.headingHeight(width) + p.Height
+	}
+	img := vgimg.NewWith(vgimg.UseWH(f.Width, height), vgimg.UseDPI(resolution))
+	all := draw.New(img)
+	rest := draw.Crop(all, margin, -margin, margin, -margin)
+	write := func(style text.Style, words string) {
+		style.YAlign = draw.YTop
+		rest.FillText(style, vg.Point{X: rest.Min.X, Y: rest.Max.Y}, words)
+		rest.Max.Y -= style.Height(words)
+	}
+	write(title, titleText)
+	rest.Max.Y -= 4
+	write(subtitle, subtitleText)
+
+	areas := make([]draw.Canvas, len(f.Panels))
+	left, right := rest.Min.X, rest.Max.X
+	for i, p := range f.Panels {
+		rest.Max.Y -= margin
+		p.drawHeading(rest)
+		rest.Max.Y -= p.headingHeight(width)
+		areas[i] = rest
+		areas[i].Min.Y = rest.Max.Y - p.Height
+		rest.Max.Y = areas[i].Min.Y
+		data := p.DataCanvas(areas[i])
+		left, right = max(left, data.Min.X), min(right, data.Max.X)
+	}
+	for i, p := range f.Panels {
+		data := p.DataCanvas(areas[i])
+		p.Draw(draw.Crop(areas[i], left-data.Min.X, right-data.Max.X, 0, 0))
+	}
+	var buffer bytes.Buffer
+	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&buffer); err != nil {
+		return nil, fmt.Errorf("draw %q: %w", f.Title, err)
+	}
+	return buffer.Bytes(), nil
+}
+
+const headingLine = vg.Length(18)
+
+// headingHeight is the room above the plot: a line for heading and legend, or
+// two where they do not fit beside each other.
+func (p *Panel) headingHeight(width vg.Length) vg.Length {
+	if p.Heading == "" {
+		return 0
+	}
+	needed := bold(10).Width(p.Heading)
+	for _, swatch := range p.Legend {
+		needed += 22 + sans(9, ink).Width(swatch.Name)
+	}
+	if needed > width {
+		return 2 * headingLine
+	}
+	return headingLine
+}
+
+// drawHeading draws the heading on the left and the swatches on the right.
+func (p *Panel) drawHeading(c draw.Canvas) {
+	room := p.headingHeight(c.Max.X - c.Min.X)
+	if room == 0 {
+		return
+	}
+	heading, name := bold(10), sans(9, ink)
+	heading.YAlign, name.YAlign = draw.YTop, draw.YCenter
+	c.FillText(heading, vg.Point{X: c.Min.X, Y: c.Max.Y}, p.Heading)
+	at := vg.Point{X: c.Max.X, Y: c.Max.Y - room + headingLine - 6}
+	for i := len(p.Legend) - 1; i >= 0; i-- {
+		swatch := p.Legend[i]
+		at.X -= name.Width(swatch.Name)
+		c.FillText(name, vg.Point{X: at.X, Y: at.Y + textRise}, swatch.Name)
+		at.X -= 12
+		square := vg.Rectangle{Min: vg.Point{X: at.X, Y: at.Y - 4}, Max: vg.Point{X: at.X + 8, Y: at.Y + 4}}
+		c.SetColor(swatch.Color)
+		c.Fill(square.Path())
+		at.X -= 10
+	}
+}
+
+// wrap breaks the lines of a text into lines of at most a width, between words.
+func wrap(words string, style text.Style, width vg.Length) string {
+	var lines []string
+	for paragraph := range strings.SplitSeq(words, "\n") {
+		line := ""
+		for word := range strings.FieldsSeq(paragraph) {
+			switch {
+			case line == "":
+				line = word
+			case style.Width(line+" "+word) <= width:
+				line += " " + word
+			default:
+				lines = append(lines, line)
+				line = word
+			}
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// shorten cuts text that is wider than a width and ends it with an ellipsis.
+func shorten(words string, style text.Style, width vg.Length) string {
+	if style.Width(words) <= width {
+		return words
+	}
+	runes := []rune(words)
+	for len(runes) > 0 && style.Width(string(runes)+"…") > width {
+		runes = runes[:len(runes)-1]
+	}
+	return strings.TrimRight(string(runes), " ") + "…"
+}
+
+// newPlot is an empty plot in the style of all figures: small sans-serif text,
+// no frame, no ticks.
+func newPlot() *plot.Plot {
+	p := plot.New()
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.LineStyle.Width = 0
+		axis.Tick.LineStyle.Width = 0
+		axis.Tick.Length = 0
+		axis.Padding = 0
+		label, tick := axis.Label.TextStyle, axis.Tick.Label
+		axis.Label.TextStyle = sans(9, faint)
+		axis.Label.TextStyle.XAlign, axis.Label.TextStyle.YAlign = label.XAlign, label.YAlign
+		axis.Tick.Label = sans(9, ink)
+		axis.Tick.Label.XAlign, axis.Tick.Label.YAlign = tick.XAlign, tick.YAlign
+		axis.Tick.Marker = plot.ConstantTicks(nil)
+	}
+	return p
+}
+
+// box is a filled rectangle in the coordinates of the data.
+type box struct {
+	x0, x1, y0, y1 float64
+	color          color.Color
+}
+
+// boxes draws bars, stacks and cells alike.
+type boxes []box
+
+func (b boxes) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	for _, b := range b {
+		r := vg.Rectangle{Min: vg.Point{X: x(b.x0), Y: y(b.y0)}, Max: vg.Point{X: x(b.x1), Y: y(b.y1)}}
+		c.SetColor(b.color)
+		c.Fill(r.Path())
+	}
+}
+
+func (b boxes) DataRange() (xmin, xmax, ymin, ymax float64) {
+	xmin, ymin = math.Inf(1), math.Inf(1)
+	xmax, ymax = math.Inf(-1), math.Inf(-1)
+	for _, b := range b {
+		xmin, xmax = min(xmin, b.x0), max(xmax, b.x1)
+		ymin, ymax = min(ymin, b.y0), max(ymax, b.y1)
+	}
+	return xmin, xmax, ymin, ymax
+}
+
+// texts are words at places of the data.
+type texts struct{ plotter.Labels }
+
+func (t *texts) add(x, y float64, words string, style text.Style) {
+	t.XYs = append(t.XYs, plotter.XY{X: x, Y: y})
+	t.Labels.Labels = append(t.Labels.Labels, words)
+	t.TextStyle = append(t.TextStyle, style)
+}
+
+// bar is one line of a bar chart: segments of one bar from left to right, its
+// name to the left and its value to the right.
+type bar struct {
+	name  string
+	parts []part
+	value string
+}
+
+type part struct {
+	length float64
+	color  color.Color
+}
+
+// barPanel draws horizontal bars, the first at the top. The bars begin at
+// zero, so lengths can be compared.
+func barPanel(heading string, bars []bar) Panel {
+	const row = vg.Length(19)
+	p := newPlot()
+	name := p.Y.Tick.Label
+	var shapes boxes
+	var values texts
+	values.Offset = vg.Point{X: 5, Y: textRise}
+	value := sans(9, ink)
+	value.YAlign = draw.YCenter
+	var ticks plot.ConstantTicks
+	longest := 0.0
+	for i, b := range bars {
+		y := float64(len(bars) - 1 - i)
+		ticks = append(ticks, plot.Tick{Value: y, Label: shorten(b.name, name, figureWidth/2)})
+		end := 0.0
+		for _, part := range b.parts {
+			shapes = append(shapes, box{end, end + part.length, y - 0.36, y + 0.36, part.color})
+			end += part.length
+		}
+		style := value
+		if end == 0 {
+			style.Color = faint
+		}
+		values.add(end, y, b.value, style)
+		longest = max(longest, end)
+	}
+	p.Add(shapes, &values)
+	p.Y.Tick.Marker = ticks
+	p.Y.Padding = 4
+	p.Y.Min, p.Y.Max = -0.5, float64(len(bars))-0.5
+	p.X.Min, p.X.Max = 0, max(longest, 1)
+	return Panel{Heading: heading, Height: row * vg.Length(len(bars)), Plot: p}
+}
+
+// shade is a colour from nearly white at 0 to full at 1.
+func shade(c color.NRGBA, full float64) color.NRGBA {
+	full = 0.1 + 0.9*full
+	mix := func(to uint8) uint8 { return uint8(255 - full*(255-float64(to))) }
+	return color.NRGBA{mix(c.R), mix(c.G), mix(c.B), 0xff}
+}
+
+// readable is the colour of text on a colour: white where that is dark.
+func readable(on color.NRGBA) color.Color {
+	if 0.299*float64(on.R)+0.587*float64(on.G)+0.114*float64(on.B) < 140 {
+		return white
+	}
+	return ink
+}

@@ -1,0 +1,669 @@
+package stats
+
+import (
+	"cmp"
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"soclab/pkg/attack"
+	"soclab/pkg/event"
+)
+
+const (
+	mostBars    = 20 // in a bar chart
+	mostBins    = 60 // in a timeline
+	mostSources = 15 // in bar charts and heat maps of sources
+	mostColumns = 24 // in a heat map of techniques
+	wideColumns = 10 // how many have room for names
+)
+
+// SavePlots draws all figures that s has data for, and the confusion matrix if
+// scores is not nil, as PNG files in a folder, which it makes if it must. It
+// returns the files' paths.
+func SavePlots(folder string, s *Summary, scores *Scores) (paths []string, err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, fmt.Errorf("save plots: %w", err)
+	}
+	for _, figure := range []struct {
+		name string
+		plot func(*Summary) (*Figure, error)
+	}{
+		{"classes", PlotClasses},
+		{"tactics", PlotTactics},
+		{"techniques", PlotTechniques},
+		{"timeline", PlotTimeline},
+		{"sources", PlotSources},
+		{"heatmap", PlotHeatmap},
+		{"latency", PlotLatency},
+		{"confusion", func(*Summary) (*Figure, error) {
+			if scores == nil {
+				return nil, ErrNoData
+			}
+			return PlotConfusion(scores)
+		}},
+	} {
+		f, err := figure.plot(s)
+		if err == ErrNoData {
+			continue
+		}
+		if err != nil {
+			return paths, err
+		}
+		png, err := f.PNG()
+		if err != nil {
+			return paths, err
+		}
+		path := filepath.Join(folder, figure.name+".png")
+		if err := os.WriteFile(path, png, 0o644); err != nil {
+			return paths, fmt.Errorf("save plots: %w", err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// PlotClasses shows how much was detected, and below, on a scale of its own,
+// as what: benign events would leave nothing of the other bars.
+func PlotClasses(s *Summary) (*Figure, error) {
+	if s.Events == 0 {
+		return nil, ErrNoData
+	}
+	f := &Figure{
+		Title:    fmt.Sprintf("%s of %s matched a rule", detectedShare(s), counted(s.Events, "event")),
+		Subtitle: "Class distribution: events by the rule that won",
+		Width:    figureWidth,
+		Panels: []Panel{barPanel("All events", []bar{
+			{"benign", []part{{float64(s.Benign), grey}}, thousands(s.Benign)},
+			{"detected", []part{{float64(s.Detected), vermillion}}, thousands(s.Detected)},
+		})},
+	}
+	var bars []bar
+	for _, c := range s.ByClass {
+		if c.Class != event.Benign {
+			bars = append(bars, countBar(c.Class, c.Events, s.Detected, vermillion))
+		}
+	}
+	if len(bars) > 0 {
+		f.Panels = append(f.Panels, barPanel("Detections by class, on a scale of their own", top(bars, s.Detected)))
+	}
+	return f, nil
+}
+
+func detectedShare(s *Summary) string {
+	switch {
+	case s.Detected == 0:
+		return "None"
+	case 1000*s.Detected < s.Events:
+		return thousands(s.Detected)
+	}
+	return fmt.Sprintf("%.1f %%", 100*share(s.Detected, s.Events))
+}
+
+func countBar(name string, n, all int, c color.Color) bar {
+	value := thousands(n)
+	if n > 0 {
+		value += fmt.Sprintf(" (%.0f %%)", 100*share(n, all))
+	}
+	return bar{name, []part{{float64(n), c}}, value}
+}
+
+// top joins what does not fit into a bar chart.
+func top(bars []bar, all int) []bar {
+	if len(bars) <= mostBars {
+		return bars
+	}
+	rest := 0.0
+	for _, b := range bars[mostBars-1:] {
+		rest += b.parts[0].length
+	}
+	others := countBar(fmt.Sprintf("%d others", len(bars)-mostBars+1), int(rest), all, grey)
+	return append(bars[:mostBars-1:mostBars-1], others)
+}
+
+// PlotTactics shows the detections of each tactic in the order of the ATT&CK
+// matrix, also of those that were not seen.
+func PlotTactics(s *Summary) (*Figure, error) {
+	var bars []bar
+	var leader Tactic
+	for _, t := range s.ByTactic {
+		bars = append(bars, countBar(t.Name, t.Events, s.Detected, blue))
+		if t.Events > leader.Events {
+			leader = t
+		}
+	}
+	if leader.Events == 0 {
+		return nil, ErrNoData
+	}
+	return &Figure{
+		Title:    fmt.Sprintf("%s leads: %s of %s", leader.Name, thousands(leader.Events), counted(s.Detected, "detection")),
+		Subtitle: "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")",
+		Width:    figureWidth,
+		Panels:   []Panel{barPanel("", bars)},
+	}, nil
+}
+
+// PlotTechniques shows the detections of each technique, the most frequent
+// first.
+func PlotTechniques(s *Summary) (*Figure, error) {
+	if len(s.ByTechnique) == 0 {
+		return nil, ErrNoData
+	}
+	var bars []bar
+	for _, t := range s.ByTechnique {
+		bars = append(bars, countBar(t.ID+"  "+t.Name, t.Events, s.Detected, blue))
+	}
+	first := s.ByTechnique[0]
+	return &Figure{
+		Title:    fmt.Sprintf("%s (%s) is most frequent: %s of %s", first.Name, first.ID, thousands(first.Events), counted(s.Detected, "detection")),
+		Subtitle: "Detections by ATT&CK technique",
+		Width:    figureWidth,
+		Panels:   []Panel{barPanel("", top(bars, s.Detected))},
+	}, nil
+}
+
+// PlotSources shows the sources with most events, and what of them was
+// detected.
+func PlotSources(s *Summary) (*Figure, error) {
+	if len(s.BySource) == 0 {
+		return nil, ErrNoData
+	}
+	var bars []bar
+	for _, source := range s.BySource[:min(mostSources, len(s.BySource))] {
+		value := thousands(source.Events)
+		if source.Detected > 0 {
+			value += fmt.Sprintf(" (%s detected)", thousands(source.Detected))
+		}
+		bars = append(bars, bar{source.IP, []part{
+			{float64(source.Detected), vermillion},
+			{float64(source.Events - source.Detected), grey},
+		}, value})
+	}
+	panel := barPanel("Events by source", bars)
+	panel.Legend = []Swatch{{"detected", vermillion}, {"benign", grey}}
+	first := s.BySource[0]
+	return &Figure{
+		Title:    fmt.Sprintf("%s is the busiest source: %s of %s", first.IP, thousands(first.Events), counted(s.Events, "event")),
+		Subtitle: fmt.Sprintf("Top talkers: the %s with most events", counted(len(bars), "source")),
+		Width:    figureWidth,
+		Panels:   []Panel{panel},
+	}, nil
+}
+
+// PlotTimeline shows all events over event time, and below, on a scale of
+// their own, the detections by tactic.
+func PlotTimeline(s *Summary) (*Figure, error) {
+	if s.timeline == nil || s.Events == 0 {
+		return nil, ErrNoData
+	}
+	bins, width := s.timeline.span(mostBins)
+	colors, legend := s.tacticColors()
+
+	var events, detections boxes
+	var most, peak int
+	var peakAt time.Time
+	for _, b := range bins {
+		left := float64(b.start)
+		right := left + width.Seconds()
+		gap := 0.08 * width.Seconds()
+		stack := func(to *boxes, base, n int, c color.Color) int {
+			if n > 0 {
+				*to = append(*to, box{left + gap, right - gap, float64(base), float64(base + n), c})
+			}
+			return base + n
+		}
+		all := stack(&events, 0, b.detected, vermillion)
+		most = max(most, stack(&events, all, b.benign, grey))
+		sum, others := 0, b.detected
+		for _, swatch := range colors {
+			if n := b.tactics[swatch.Name]; n != nil {
+				sum = stack(&detections, sum, *n, swatch.Color)
+				others -= *n
+			}
+		}
+		stack(&detections, sum, others, grey)
+		if b.detected > peak {
+			peak, peakAt = b.detected, b.from()
+		}
+	}
+	first, last := bins[0].from(), bins[len(bins)-1].from().Add(width)
+	f := &Figure{
+		Title:    fmt.Sprintf("%s in %s, none detected", counted(s.Events, "event"), spanText(s)),
+		Subtitle: fmt.Sprintf("Events per %s of event time (UTC), %s", strings.TrimPrefix(binText(width), "one "), dateText(s)),
+		Width:    figureWidth,
+		Panels: []Panel{{
+			Heading: "All events",
+			Legend:  []Swatch{{"detected", vermillion}, {"benign", grey}},
+			Height:  120,
+			Plot:    timePlot(events, first, last, most),
+		}},
+	}
+	if peak > 0 {
+		clock := "15:04"
+		if width < time.Minute {
+			clock = "15:04:05"
+		}
+		f.Title = fmt.Sprintf("Detections peak at %s: %s in %s", peakAt.Format(clock+" on 2 January"), thousands(peak), binText(width))
+		f.Panels = append(f.Panels, Panel{
+			Heading: "Detections by tactic",
+			Legend:  legend,
+			Height:  150,
+			Plot:    timePlot(detections, first, last, peak),
+		})
+	}
+	return f, nil
+}
+
+// tacticColors gives the most frequent tactics a colour each, by id, in the
+// order of the matrix; the legend has their names and what the others share.
+func (s *Summary) tacticColors() (colors, legend []Swatch) {
+	palette := []color.Color{blue, orange, green, purple, skyBlue}
+	leaders := slices.Clone(s.ByTactic)
+	slices.SortStableFunc(leaders, func(a, b Tactic) int { return cmp.Compare(b.Events, a.Events) })
+	leaders = leaders[:min(len(palette), len(leaders))]
+	others := s.Detected
+	for _, t := range s.ByTactic {
+		if t.Events == 0 || !slices.Contains(leaders, t) {
+			continue
+		}
+		c := palette[len(colors)]
+		colors = append(colors, Swatch{t.ID, c})
+		legend = append(legend, Swatch{t.Name, c})
+		others -= t.Events
+	}
+	if others > 0 {
+		legend = append(legend, Swatch{"other", grey})
+	}
+	return colors, legend
+}
+
+func timePlot(b boxes, first, last time.Time, most int) *plot.Plot {
+	p := newPlot()
+	p.Add(gridLines{})
+	p.Add(b)
+	p.X.Min, p.X.Max = float64(first.Unix()), float64(last.Unix())
+	p.X.Tick.Marker = plot.ConstantTicks(timeTicks(first, last))
+	countAxis(p, most)
+	return p
+}
+
+// countAxis makes Y an axis of counts from zero.
+func countAxis(p *plot.Plot, most int) {
+	p.Y.Min, p.Y.Max = 0, 1.04*float64(max(most, 1))
+	p.Y.Tick.Marker = plot.ConstantTicks(countTicks(most))
+	p.Y.Tick.Label.Color = faint
+	p.X.Tick.Label.Color = faint
+	p.X.Tick.Length = 3
+	p.X.Tick.LineStyle.Width = 0.5
+	p.X.Tick.LineStyle.Color = faint
+	p.X.LineStyle.Width = 0.5
+	p.X.LineStyle.Color = faint
+	p.Y.Padding = 4
+}
+
+// countTicks are zero and up to four round numbers.
+func countTicks(most int) []plot.Tick {
+	step := 1
+	for scale := 1; most/step > 4; scale *= 10 {
+		for _, step = range []int{scale, 2 * scale, 5 * scale} {
+			if most/step <= 4 {
+				break
+			}
+		}
+	}
+	var ticks []plot.Tick
+	for n := 0; n <= max(most, 1); n += step {
+		ticks = append(ticks, plot.Tick{Value: float64(n), Label: thousands(n)})
+	}
+	return ticks
+}
+
+// gridLines are a faint line at each tick of the Y axis, behind the data.
+type gridLines struct{}
+
+func (gridLines) Plot(c draw.Canvas, p *plot.Plot) {
+	_, y := p.Transforms(&c)
+	style := draw.LineStyle{Color: pale, Width: 0.5}
+	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
+		c.StrokeLine2(style, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
+	}
+}
+
+// timeTicks are at most nine round times; a second line says the day (or the
+// year of days), at the first tick and wherever it changes.
+func timeTicks(first, last time.Time) []plot.Tick {
+	span := last.Unix() - first.Unix()
+	var step int64
+	for _, step = range shownWidths {
+		if span/step < 8 {
+			break
+		}
+	}
+	format, second := "15:04", "2 Jan"
+	switch {
+	case step < minute:
+		format = "15:04:05"
+	case step >= day:
+		format, second = "2 Jan", "2006"
+	}
+	var ticks []plot.Tick
+	shown := ""
+	for at := floor(first.Unix()+step-1, step); at <= last.Unix(); at += step {
+		when := time.Unix(at, 0).UTC()
+		label := when.Format(format)
+		if date := when.Format(second); date != shown {
+			label += "\n" + date
+			shown = date
+		}
+		ticks = append(ticks, plot.Tick{Value: float64(at), Label: label})
+	}
+	return levelled(ticks)
+}
+
+// levelled gives all labels the same number of lines: gonum would not begin
+// them at the same height.
+func levelled(ticks []plot.Tick) []plot.Tick {
+	lines := 0
+	for _, t := range ticks {
+		lines = max(lines, strings.Count(t.Label, "\n"))
+	}
+	for i := range ticks {
+		ticks[i].Label += strings.Repeat("\n ", lines-strings.Count(ticks[i].Label, "\n"))
+	}
+	return ticks
+}
+
+// binText is the width of a bin in words: second, 30 minutes.
+func binText(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		if d%unit.size == 0 {
+			if d == unit.size {
+				return "one " + unit.name
+			}
+			return counted(int(d/unit.size), unit.name)
+		}
+	}
+	return d.String()
+}
+
+// dateText is the day of the events, or the first and the last.
+func dateText(s *Summary) string {
+	const layout = "2 January 2006"
+	first, last := s.First.Format(layout), s.Last.Format(layout)
+	if first == last {
+		return first
+	}
+	return first + " to " + last
+}
+
+func spanText(s *Summary) string { return durationText(s.Last.Sub(s.First)) }
+
+// PlotLatency shows how long events took from Kafka to their row, on a
+// logarithmic scale of time.
+func PlotLatency(s *Summary) (*Figure, error) {
+	if s.latency == nil || s.latency.total == 0 {
+		return nil, ErrNoData
+	}
+	const joined = 4 // buckets in a bar: ten bars for each decade
+	counts := s.latency.counts
+	from, to, most := len(counts), 0, 0
+	var bars boxes
+	for i := 0; i < len(counts); i += joined {
+		n := 0
+		for _, c := range counts[i : i+joined] {
+			n += c
+		}
+		if n == 0 {
+			continue
+		}
+		from, to, most = min(from, i), i+joined, max(most, n)
+		bars = append(bars, box{decades(i) + 0.005, decades(i+joined) - 0.005, 0, float64(n), blue})
+	}
+	p := newPlot()
+	p.Add(gridLines{})
+	p.Add(bars)
+	countAxis(p, most)
+	p.Y.Max *= 1.25 // room for the marks
+	low, high := decades(from), decades(to)
+	if high-low < 1 { // a decade at least
+		low, high = (low+high-1)/2, (low+high+1)/2
+	}
+	p.X.Min, p.X.Max = low, high
+	p.X.Tick.Marker = plot.ConstantTicks(latencyTicks(low, high))
+
+	w := s.Waiting
+	p.Add(marks{{log10(w.P50), "half within " + durationText(w.P50)}, {log10(w.P99), "99 % within " + durationText(w.P99)}})
+	return &Figure{
+		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", durationText(w.P50), durationText(w.P99)),
+		Subtitle: "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)",
+		Width:    figureWidth,
+		Panels:   []Panel{{Height: 190, Plot: p}},
+	}, nil
+}
+
+func log10(d time.Duration) float64 { return math.Log10(float64(max(d, 1))) }
+
+func latencyTicks(low, high float64) []plot.Tick {
+	steps := []time.Duration{1}
+	if high-low < 2 {
+		steps = []time.Duration{1, 2, 5}
+	}
+	var ticks []plot.Tick
+	for _, unit := range []time.Duration{
+		1, 10, 100,
+		time.Microsecond, 10 * time.Microsecond, 100 * time.Microsecond,
+		time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond,
+		time.Second, 10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 10 * time.Hour,
+		4 * 24 * time.Hour, 40 * 24 * time.Hour, 400 * 24 * time.Hour, 4000 * 24 * time.Hour,
+	} {
+		for _, step := range steps {
+			if at := log10(step * unit); low <= at && at <= high {
+				ticks = append(ticks, plot.Tick{Value: at, Label: tickText(step * unit)})
+			}
+		}
+	}
+	return ticks
+}
+
+func tickText(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{
+		{"days", 24 * time.Hour}, {"h", time.Hour}, {"min", time.Minute}, {"s", time.Second},
+		{"ms", time.Millisecond}, {"µs", time.Microsecond},
+	} {
+		if d >= unit.size {
+			return fmt.Sprintf("%d %s", d/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d ns", d)
+}
+
+// marks are named vertical lines; each name stands a line lower than the one
+// before, on the side where there is more room.
+type marks []struct {
+	x    float64
+	name string
+}
+
+func (m marks) Plot(c draw.Canvas, p *plot.Plot) {
+	x, _ := p.Transforms(&c)
+	line := draw.LineStyle{Color: vermillion, Width: 1, Dashes: []vg.Length{3, 2}}
+	style := sans(9, vermillion)
+	style.YAlign = draw.YTop
+	for i, mark := range m {
+		top := c.Max.Y - vg.Length(i)*14
+		at := x(mark.x)
+		c.StrokeLine2(line, at, c.Min.Y, at, top)
+		words := style
+		offset := vg.Length(4)
+		if at > c.Center().X {
+			words.XAlign, offset = draw.XRight, -4
+		}
+		c.FillText(words, vg.Point{X: at + offset, Y: top}, mark.name)
+	}
+}
+
+// PlotHeatmap shows which techniques were detected from which sources, for the
+// sources with most detections.
+func PlotHeatmap(s *Summary) (*Figure, error) {
+	suspects := s.Suspects[:min(mostSources, len(s.Suspects))]
+	techniques := techniquesOf(suspects, mostColumns)
+	if len(techniques) == 0 {
+		return nil, ErrNoData
+	}
+	var m matrix
+	if len(techniques) <= wideColumns {
+		names := make(map[string]string)
+		for _, t := range s.ByTechnique {
+			names[t.ID] = t.Name
+		}
+		for _, id := range techniques {
+			m.columns = append(m.columns, id+"\n"+names[id])
+		}
+	} else {
+		m.columns = narrow(techniques)
+	}
+	m.counts = make([][]int, len(suspects))
+	for i, suspect := range suspects {
+		m.rows = append(m.rows, suspect.IP)
+		m.counts[i] = make([]int, len(techniques))
+		for j, id := range techniques {
+			m.counts[i][j] = suspect.Techniques[id]
+		}
+	}
+	most := slices.Max(slices.Concat(m.counts...))
+	m.color = func(row, column int) color.NRGBA {
+		return shade(blue, math.Sqrt(share(m.counts[row][column], most)))
+	}
+	first := suspects[0]
+	panel, width := m.panel()
+	return &Figure{
+		Title: fmt.Sprintf("%s leads: %s of %s",
+			first.IP, counted(first.Detected, "detection"), counted(len(techniquesOf(suspects[:1], math.MaxInt)), "technique")),
+		Subtitle: fmt.Sprintf("Detections by source and technique, of the %s with most", counted(len(suspects), "source")),
+		Width:    width,
+		Panels:   []Panel{panel},
+	}, nil
+}
+
+// PlotConfusion shows what rows are and what they were labelled: right ones on
+// the diagonal, in blue, mistakes beside it, in orange; the darker, the larger
+// its share of the row.
+func PlotConfusion(s *Scores) (*Figure, error) {
+	c := s.Confusion
+	if len(c.Names) == 0 {
+		return nil, ErrNoData
+	}
+	m := matrix{counts: c.Counts, columns: c.Names}
+	if len(c.Names) > wideColumns {
+		m.columns = narrow(c.Names)
+	}
+	for _, name := range c.Names {
+		if known, err := attack.TechniqueByID(name); err == nil {
+			name += "  " + known.Name
+		}
+		m.rows = append(m.rows, name)
+	}
+	m.color = func(row, column int) color.NRGBA {
+		sum := 0
+		for _, n := range c.Counts[row] {
+			sum += n
+		}
+		if row == column {
+			return shade(blue, math.Sqrt(share(c.Counts[row][column], sum)))
+		}
+		return shade(vermillion, math.Sqrt(share(c.Counts[row][column], sum)))
+	}
+	panel, width := m.panel()
+	panel.Heading = "What it is (row), what it was called (column)"
+	panel.Legend = []Swatch{{"right", blue}, {"wrong", vermillion}}
+	return &Figure{
+		Title: fmt.Sprintf("%.0f %% of the labels are right, %d of %s found",
+			100*s.Overall.Precision, s.Overall.Found, counted(s.Overall.Incidents, "incident")),
+		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.2f; %s", counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
+		Width:    width,
+		Panels:   []Panel{panel},
+	}, nil
+}
+
+// narrow breaks technique ids before the number of the sub-technique.
+func narrow(ids []string) []string {
+	var broken []string
+	for _, id := range ids {
+		broken = append(broken, strings.Replace(id, ".", "\n.", 1))
+	}
+	return broken
+}
+
+// matrix is a heat map with its counts written into the cells.
+type matrix struct {
+	rows, columns []string // names; a column's second line is broken to fit
+	counts        [][]int  // [row][column]
+	color         func(row, column int) color.NRGBA
+}
+
+func (m *matrix) panel() (Panel, vg.Length) {
+	const (
+		cell   = vg.Length(30)
+		height = vg.Length(22)
+	)
+	p := newPlot()
+	var cells boxes
+	var values texts
+	var xs, ys plot.ConstantTicks
+	nameStyle := sans(8, ink)
+	width := cell
+	for _, name := range m.columns {
+		for word := range strings.FieldsSeq(name) {
+			width = max(width, nameStyle.Width(word)+6)
+		}
+	}
+	for j, name := range m.columns {
+		label := wrap(name, nameStyle, width-2)
+		xs = append(xs, plot.Tick{Value: float64(j), Label: label})
+	}
+	widest := vg.Length(0)
+	for i, name := range m.rows {
+		y := float64(len(m.rows) - 1 - i)
+		ys = append(ys, plot.Tick{Value: y, Label: name})
+		widest = max(widest, p.Y.Tick.Label.Width(name))
+		for j, n := range m.counts[i] {
+			x := float64(j)
+			c := m.color(i, j)
+			if n == 0 {
+				c = color.NRGBA{0xf4, 0xf5, 0xf6, 0xff}
+			}
+			cells = append(cells, box{x - 0.48, x + 0.48, y - 0.46, y + 0.46, c})
+			if n > 0 {
+				style := sans(9, readable(c))
+				style.XAlign, style.YAlign = draw.XCenter, draw.YCenter
+				values.add(x, y, compact(n), style)
+			}
+		}
+	}
+	values.Offset.Y = textRise
+	p.Add(cells, &values)
+	xs = levelled(xs)
+	p.X.Tick.Marker, p.Y.Tick.Marker = xs, ys
+	p.X.Tick.Label.Font.Size = 8
+	p.X.Min, p.X.Max = -0.5, float64(len(m.columns))-0.5
+	p.Y.Min, p.Y.Max = -0.5, float64(len(m.rows))-0.5
+	p.Y.Padding, p.X.Padding = 4, 2
+	labels := nameStyle.Height(xs[0].Label) + 6
+	total := max(figureWidth, 2*margin+widest+10+width*vg.Length(len(m.columns)))
+	return Panel{Height: height*vg.Length(len(m.rows)) + labels, Plot: p}, total
+}
