@@ -218,7 +218,7 @@ func TestTicks(t *testing.T) {
 		8 * time.Second:      {"12:00:00\n1 Mar", "12:00:02\n ", "12:00:04\n ", "12:00:06\n ", "12:00:08\n "},
 		24 * time.Hour:       {"12:00\n1 Mar", "16:00\n ", "20:00\n ", "00:00\n2 Mar", "04:00\n ", "08:00\n ", "12:00\n "},
 		4 * 24 * time.Hour:   {"2 Mar\n2026", "3 Mar\n ", "4 Mar\n ", "5 Mar\n "},
-		730 * 24 * time.Hour: {"24 Dec\n2026", "23 Dec\n2027"},
+		730 * 24 * time.Hour: {"22 Oct\n2026", "21 Oct\n2027"},
 	} {
 		var labels []string
 		for _, tick := range timeTicks(start, start.Add(span)) {
