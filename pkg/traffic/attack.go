@@ -117,7 +117,7 @@ func (p *plan) externalScan() {
 func (p *plan) scanPorts(from netip.Addr, targets []netip.Addr, step, tactic string, techniques ...string) {
 	p.incident(step, tactic, techniques...)
 	n := p.size(25, 1500)
-	gap := p.pace(n, 200*time.Microsecond, 15*time.Second)
+	gap := p.pace(n, 200*time.Microsecond, time.Minute)
 	silent := pick(p.dice, []int{5, 50, 95})
 	source := int64(p.between(32768, 60999))
 	first := p.below(len(targets))
@@ -151,7 +151,7 @@ func (p *plan) sweep(from netip.Addr, subnet int, step, tactic string, technique
 	p.incident(step, tactic, techniques...)
 	ports := pick(p.dice, [][]int{{445}, {22}, {3389}, {80, 443}, {23}, {6379}, {1433, 3306}, {8080}})
 	n := p.size(30, 254*len(ports))
-	gap := p.pace(n, 500*time.Microsecond, 10*time.Second)
+	gap := p.pace(n, 500*time.Microsecond, 45*time.Second)
 	first := p.below(254)
 	for i := range n {
 		to := p.host(subnet, 1+(first+i/len(ports))%254)
@@ -177,7 +177,7 @@ func (p *plan) hostDiscovery() {
 	p.incident("", "TA0007", "T1018", "T1046")
 	from, subnet := p.somebody().v4, p.subnet()
 	n := p.size(30, 254)
-	gap := p.pace(n, time.Millisecond, 5*time.Second)
+	gap := p.pace(n, time.Millisecond, 30*time.Second)
 	first := p.below(254)
 	for i := range n {
 		to := p.host(subnet, 1+(first+i)%254)
@@ -198,7 +198,7 @@ func (p *plan) shareDiscovery() {
 	p.incident("", "TA0007", "T1135", "T1018", "T1046", "T1021.002")
 	from := p.somebody().v4
 	n := p.size(16, min(120, p.machines()))
-	gap := p.pace(n, 20*time.Millisecond, 15*time.Second)
+	gap := p.pace(n, 20*time.Millisecond, 45*time.Second)
 	first := p.below(p.machines())
 	for i := range n {
 		to := p.machine(first + i)
@@ -242,7 +242,7 @@ func (p *plan) bruteForce() {
 func (p *plan) guessPassword(from, to netip.Addr, service *service, user, step string) {
 	p.incident(step, "TA0006", "T1110.001", "T1110.003", "T1110.004", "T1110")
 	n := p.size(20, 900)
-	gap := p.pace(n, 30*time.Millisecond, 15*time.Second) // from hydra with 16 tasks to one that minds lockouts
+	gap := p.pace(n, 30*time.Millisecond, 30*time.Second) // from hydra with 16 tasks to one that minds lockouts
 	for range n {
 		p.login(from, to, service, user, false)
 		p.wait(p.jitter(gap, 50))
@@ -271,7 +271,7 @@ func (p *plan) passwordSpraying() {
 		from, to, service = p.somebody().v4, p.resolvers[1], ldapService
 	}
 	n := p.size(18, 300)
-	gap := p.pace(n, 200*time.Millisecond, time.Minute)
+	gap := p.pace(n, 200*time.Millisecond, 2*time.Minute)
 	names := max(60, len(p.stations)) // where fewer people work, some are guessed
 	first := p.below(names)
 	for i := range n {
@@ -291,7 +291,7 @@ func (p *plan) credentialStuffing() {
 	agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", browsers[0], browsers[2], "okhttp/4.12.0"})
 	path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
 	n := p.size(25, 800)
-	gap := p.pace(n, 40*time.Millisecond, 10*time.Second)
+	gap := p.pace(n, 40*time.Millisecond, 25*time.Second)
 	for range n {
 		status := 401
 		if p.chance(2) {
@@ -315,7 +315,7 @@ func (p *plan) moveAround(from netip.Addr, user, step string) {
 	way := pick(p.dice, ways)
 	p.incident(step, "TA0008", way.technique, "T1021", "T1570", "T1078")
 	n := p.size(8, min(40, p.machines()))
-	gap := p.pace(n, 500*time.Millisecond, 90*time.Second)
+	gap := p.pace(n, 500*time.Millisecond, 3*time.Minute)
 	first := p.below(p.machines())
 	for i := range n {
 		if to := p.machine(first + i); to != from {
@@ -336,7 +336,7 @@ func (p *plan) c2Beacon() {
 	port := pick(p.dice, []int{1177, 4444, 5552, 8443, 4443, 9443, 2222, 6666, p.between(1025, 65535), p.between(1025, 65535)})
 	protocol := pick(p.dice, []string{"", "", "ssl", "http"})
 	n := p.size(20, 500)
-	gap := p.pace(n, 4*time.Second, 8*time.Minute)
+	gap := p.pace(n, 4*time.Second, 12*time.Minute)
 	percent := pick(p.dice, []int{0, 5, 10, 20, 37, 50})
 	down := pick(p.dice, []int{0, 0, 10, 60}) // how often nobody is at home
 	for range n {
@@ -394,7 +394,7 @@ func (p *plan) dnsTunnel() {
 	alphabet := pick(p.dice, []string{lowerHex, base32})
 	label, labels := p.between(34, 62), p.between(1, 3)
 	n := p.size(30, 900)
-	gap := p.pace(n, 15*time.Millisecond, 20*time.Second)
+	gap := p.pace(n, 15*time.Millisecond, 45*time.Second)
 	for range n {
 		name := ""
 		for range labels {
@@ -422,7 +422,7 @@ func (p *plan) dga() {
 	short := p.between(11, 18)
 	spelled := p.chance(15) // of words, as some families do
 	n := p.size(20, 500)
-	gap := p.pace(n, 30*time.Millisecond, 40*time.Second)
+	gap := p.pace(n, 30*time.Millisecond, 2*time.Minute)
 	for i := range n {
 		name := p.text(p.between(short, short+6), alphabet)
 		if spelled {
@@ -529,7 +529,7 @@ func (p *plan) scanWebsite(from netip.Addr) {
 		agent = pick(p.dice, browsers)
 	}
 	n := p.size(30, 1200)
-	gap := p.pace(n, 5*time.Millisecond, 8*time.Second)
+	gap := p.pace(n, 5*time.Millisecond, 20*time.Second)
 	for range n {
 		path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
 		if p.chance(60) {

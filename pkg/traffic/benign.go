@@ -57,7 +57,7 @@ var habits = []habit{
 	{share: 3, plan: (*plan).pingOutside},
 	{share: 6, human: true, plan: (*plan).oddPort},
 	{share: 10, regular: true, plan: (*plan).recordCameras},
-	{share: 1, plan: (*plan).mishap},
+	{share: 2, plan: (*plan).mishap},
 }
 
 var habitShares = func() (sum int) {
@@ -667,8 +667,8 @@ var (
 )
 
 // mishap is what happens on some days and looks like an attack to any honest
-// rule: it is why there are false alarms. There is little of it, below one
-// event in a thousand.
+// rule: it is why there are false alarms. There is little of it: one or
+// two events in a thousand.
 func (p *plan) mishap() {
 	pick(p.dice, []func(*plan){
 		(*plan).oldPasswordOnPhone, (*plan).directoryOutage, (*plan).remoteSupport, (*plan).fetchByHand, (*plan).deadLinks,
@@ -679,7 +679,7 @@ func (p *plan) mishap() {
 // oldPasswordOnPhone is a phone that does not know yet of the new password.
 func (p *plan) oldPasswordOnPhone() {
 	s := p.somebody()
-	gap := p.delay(8*time.Second, 40*time.Second)
+	gap := p.delay(4*time.Second, 40*time.Second)
 	for range p.between(6, 14) {
 		p.login(s.v4, p.mail, imapService, s.user, false)
 		p.wait(p.jitter(gap, 10))

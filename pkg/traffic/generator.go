@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"time"
 
@@ -23,15 +22,16 @@ const DefaultAttackShare = 0.05
 // ids included, on every machine.
 type Options struct {
 	Seed        uint64
-	Start       time.Time // of the first event; from 1970 to 2099
+	Start       time.Time // when the first events happen; from 1970 to 2099
 	Events      int       // how many, at least 1
 	AttackShare float64   // the part of them that belongs to attacks, 0 to 0.5; 0 is none
 }
 
 // Generator is a Source that makes up the traffic of a small company: a stream
-// of events in the order of time, in which attacks hide. The more events, the
-// larger the company, the longer the time they span and the larger the attacks;
-// memory does not grow with their number.
+// of events in the order of time, in which attacks hide. An activity is planned
+// whole when it begins, and a heap merges those that run. The more events, the
+// larger the company, the longer the time they span (2,000 an hour, a million a
+// day) and the larger the attacks; memory does not grow with their number.
 type Generator struct {
 	dice
 	options Options
@@ -40,12 +40,13 @@ type Generator struct {
 	number  []byte // scratch for ids
 
 	emitted   int
+	begun     int           // activities
 	mean      time.Duration // between two benign events in working hours
 	current   planned       // what Next returned last
 	processes []process
 	running   running
-	plan      plan // the activity that is being planned
-	free      [][]planned
+	plan      plan        // the activity that is being planned
+	free      [][]planned // memory for further ones
 
 	attackEvents int           // wanted in the whole run
 	attackBegun  int           // planned so far
@@ -75,7 +76,7 @@ type running []activity
 type activity struct {
 	events []planned
 	next   int
-	order  uint64 // among activities whose next events are at the same time
+	order  int // among activities whose next events are at the same time
 }
 
 func (a *activity) at() time.Time { return a.events[a.next].Timestamp }
@@ -136,8 +137,7 @@ func NewGenerator(o Options) (*Generator, error) {
 	return g, nil
 }
 
-// spanOf is the time that a run covers, about: 2,000 events an hour, a million
-// a day. Square root and quotient are exact (IEEE 754), so it is the same
+// spanOf is the time that a run covers, about. Square root and quotient are exact (IEEE 754), so it is the same
 // everywhere.
 func spanOf(events int) time.Duration {
 	return time.Duration(math.Sqrt(float64(events)/2000) * float64(time.Hour))
@@ -223,8 +223,8 @@ func (g *Generator) enqueue() {
 	if len(g.plan.events) == 0 {
 		return
 	}
-	slices.SortStableFunc(g.plan.events, func(a, b planned) int { return a.Timestamp.Compare(b.Timestamp) })
-	heap.Push(&g.running, activity{events: g.plan.events, order: g.Uint64()})
+	g.begun++
+	heap.Push(&g.running, activity{events: g.plan.events, order: g.begun})
 	g.plan.events = nil
 	if last := len(g.free) - 1; last >= 0 {
 		g.plan.events, g.free = g.free[last], g.free[:last]

@@ -55,17 +55,17 @@ func ExampleNewGenerator() {
 		fmt.Println(err)
 		return
 	}
-	attacks := 0
 	for {
-		if _, err := g.Next(); err == io.EOF {
+		e, err := g.Next()
+		if err == io.EOF {
 			break
 		}
-		if g.Truth() != nil {
-			attacks++
+		if attack := g.Truth(); attack != nil {
+			fmt.Println(e.Dataset, attack.Scenario, attack.Tactic, attack.Techniques)
+			break
 		}
 	}
-	fmt.Println(attacks, "of 5000 events belong to attacks")
-	// Output: 499 of 5000 events belong to attacks
+	// Output: zeek.http exercise TA0009 [T1125]
 }
 
 // sample is the run whose files are committed.

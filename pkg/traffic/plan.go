@@ -45,10 +45,11 @@ func (p *plan) size(fewest, most int) int {
 	return p.spread(fewest, max(fewest, min(most, p.most)))
 }
 
-// pace draws the time between the n events of an incident, so that it can end
-// before the run does.
+// pace draws the time between the n events of an incident. It is slow only
+// where half of the time that is left suffices: the incident, and the steps
+// after it, end before the run does.
 func (p *plan) pace(n int, fast, slow time.Duration) time.Duration {
-	return p.delay(min(fast, slow), max(fast, min(slow, (p.until-p.at)/time.Duration(n+1))))
+	return p.delay(fast, max(fast, min(slow, (p.until-p.at)/time.Duration(2*n))))
 }
 
 // add adds an event that happens now.

@@ -3,6 +3,8 @@
 // hold events: raw_packets.csv and Zeek's conn.log.
 package traffic
 
+//go:generate go test -run TestSample -update
+
 import (
 	"bufio"
 	"bytes"
