@@ -101,6 +101,6 @@ with traces. Without --brokers (or KAFKA_BROKERS) it uses the stack that
 	add(start, newRunCommand(s), newUpCommand(s), newStackCommand(s))
 	add(stages, newProduceCommand(s), newClassifyCommand(s), newStatsCommand(s))
 	add(look, newTopicsCommand(s), newTraceCommand(s), newRulesCommand(s))
-	root.AddCommand(newResetCommand(s), newKernelCommand())
+	root.AddCommand(newResetCommand(s), newDoctorCommand(s), newURLCommand(s), newKernelCommand())
 	return root
 }
