@@ -47,7 +47,7 @@ producers and classifiers before.`,
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "Topics deleted.")
-			if err := error(nil); err != nil {
+			if err := l.jaeger.Clear(ctx); err != nil {
 				fmt.Fprintf(cmd.OutOrStdout(), "Traces stay: %v\n", err)
 			} else {
 				fmt.Fprintln(cmd.OutOrStdout(), "Traces deleted.")

@@ -96,7 +96,7 @@ func (r *report) analyse(ctx context.Context, plots string) (err error) {
 	if err != nil || plots == "" {
 		return err
 	}
-	pictures, err := writePlots(plots, r.Statistics, r.Scores)
+	pictures, err := stats.SavePlots(plots, r.Statistics, r.Scores)
 	r.Files = append(r.Files, pictures...)
 	return err
 }

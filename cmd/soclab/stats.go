@@ -41,7 +41,7 @@ data, detections are scored against it.`,
 			}
 			var pictures []string
 			if plots != "" {
-				if pictures, err = writePlots(plots, summary, scores); err != nil {
+				if pictures, err = stats.SavePlots(plots, summary, scores); err != nil {
 					return err
 				}
 			}

@@ -56,10 +56,21 @@ func (c *Collector) Query() http.Handler {
 	mux.HandleFunc("GET /api/operations", c.serveOperations)
 	mux.HandleFunc("GET /api/traces", c.serveSearch)
 	mux.HandleFunc("GET /api/traces/{id}", c.serveTrace)
+	mux.HandleFunc("DELETE /api/traces", c.clear)
 	mux.Handle("GET /{$}", http.RedirectHandler("/search", http.StatusFound))
 	mux.HandleFunc("GET /search", c.showSearch)
 	mux.HandleFunc("GET /trace/{id}", c.showTrace)
 	return mux
+}
+
+// clear forgets all traces. Jaeger's own API cannot; it is for `soclab reset`.
+// A page of another site cannot send it: browsers ask first, and get a refusal.
+func (c *Collector) clear(w http.ResponseWriter, _ *http.Request) {
+	if err := c.store.clear(); err != nil {
+		writeError(w, http.StatusInternalServerError, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (c *Collector) serveServices(w http.ResponseWriter, _ *http.Request) {

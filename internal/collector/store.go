@@ -279,6 +279,23 @@ func (s *store) trim() {
 	}
 }
 
+// clear drops all that is held.
+func (s *store) clear() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := len(s.segments)
+	if err := s.roll(); err != nil {
+		return err
+	}
+	var errs []error
+	for _, seg := range s.segments[:held] {
+		errs = append(errs, seg.file.Close(), os.Remove(seg.file.Name()))
+	}
+	s.segments = slices.Clone(s.segments[held:])
+	clear(s.traces)
+	return errors.Join(errs...)
+}
+
 func (s *store) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -214,6 +214,27 @@ func (j *Jaeger) get(ctx context.Context, path string, query url.Values, data an
 	return nil
 }
 
+// ErrKeepsTraces tells that the trace backend has no way to delete traces.
+var ErrKeepsTraces = errors.New("Jaeger's API cannot delete them: remove its storage, with `docker compose down --volumes` for the compose stack")
+
+// Clear deletes all traces of the embedded collector. Jaeger cannot do that:
+// then the error is [ErrKeepsTraces].
+func (j *Jaeger) Clear(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, j.base+"/api/traces", nil)
+	if err != nil {
+		return fmt.Errorf("delete traces: %w", err)
+	}
+	response, err := j.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("delete traces: %w", err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		return ErrKeepsTraces
+	}
+	return nil
+}
+
 // Start is when the first span of the trace began.
 func (t Trace) Start() (start time.Time) {
 	for i, span := range t.Spans {
