@@ -50,8 +50,9 @@ type Classifier struct {
 	benign     event.Verdict
 
 	view    view
-	matched set
-	due     set // correlations that one of the matched rules counts for
+	matched set // rules of the plan that match the event
+	due     set // correlations that one of them counts for
+	hits    set // the matched ones that are reported
 	key     []byte
 	results []*event.Verdict
 }
@@ -114,10 +115,10 @@ func (c *Classifier) arrange(rules *RuleSet) {
 		}
 		correlations = append(correlations, r)
 	}
-	deepest := 0
+	deepest, depths := 0, make(map[*Rule]int)
 	for _, r := range rules.Rules {
 		visit(r)
-		deepest = max(deepest, r.depth(0))
+		deepest = max(deepest, r.depth(depths))
 	}
 	c.history = c.reach * int64(deepest)
 	c.plain = len(plain)
@@ -126,7 +127,7 @@ func (c *Classifier) arrange(rules *RuleSet) {
 		c.plan = append(c.plan, planned{rule: r})
 	}
 	n := len(c.plan)
-	c.reported, c.matched, c.due = newSet(n), newSet(n), newSet(n)
+	c.reported, c.matched, c.due, c.hits = newSet(n), newSet(n), newSet(n), newSet(n)
 	silent, loud := newSet(n), newSet(n)
 	for i := range c.plan {
 		p := &c.plan[i]
@@ -266,11 +267,10 @@ func (c *Classifier) lane(e *event.Event) []int {
 
 // verdict is the one for the rules that matched.
 func (c *Classifier) verdict() *event.Verdict {
-	c.matched.keep(c.reported)
-	if c.matched.empty() {
+	if c.hits.intersect(c.matched, c.reported); c.hits.next(0) < 0 {
 		return &c.benign
 	}
-	c.key = c.matched.appendTo(c.key[:0])
+	c.key = c.hits.appendTo(c.key[:0])
 	if v := c.verdicts[string(c.key)]; v != nil {
 		return v
 	}
@@ -286,7 +286,7 @@ func (c *Classifier) verdict() *event.Verdict {
 // user's own rules, then correlations, then the order of the set.
 func (c *Classifier) newVerdict() *event.Verdict {
 	var rules []*Rule
-	for i := c.matched.next(0); i >= 0; i = c.matched.next(i + 1) {
+	for i := c.hits.next(0); i >= 0; i = c.hits.next(i + 1) {
 		rules = append(rules, c.plan[i].rule)
 	}
 	slices.SortStableFunc(rules, func(a, b *Rule) int { return cmp.Compare(b.rank(), a.rank()) })
@@ -346,13 +346,12 @@ func (s set) join(o set) {
 	}
 }
 
-func (s set) keep(o set) {
+// intersect makes s the numbers that are in a and in b.
+func (s set) intersect(a, b set) {
 	for i := range s {
-		s[i] &= o[i]
+		s[i] = a[i] & b[i]
 	}
 }
-
-func (s set) empty() bool { return s.next(0) < 0 }
 
 // next is the first number from i on, or -1.
 func (s set) next(i int) int {

@@ -104,6 +104,11 @@ func (l *loader) correlation(m map[string]*yaml.Node) error {
 	if len(c.Rules) == 0 || len(c.Rules) > maxCorrelated {
 		return refuse(node, "a correlation needs rules, %d at most", maxCorrelated)
 	}
+	for i, name := range c.Rules {
+		if slices.Contains(c.Rules[:i], name) {
+			return refuse(section["rules"], "the rule %q comes twice", name)
+		}
+	}
 	if c.GroupBy, err = texts(section["group-by"]); err != nil {
 		return err
 	}
@@ -291,16 +296,18 @@ func (l *loader) link(others map[string]*Rule) {
 			return err != nil
 		})
 	}
+	depths := make(map[*Rule]int)
 	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
-		if r.depth(0) <= maxDepth {
+		if r.depth(depths) <= maxDepth {
 			return false
 		}
-		l.refused(r, refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth))
+		l.refused(r, errCircle(r))
 		return true
 	})
 }
 
-// relink makes the correlations of a set refer to its own rules.
+// relink makes the correlations of a set refer to its own rules. It leaves out
+// those that then go in a circle, with a warning.
 func (s *RuleSet) relink() {
 	known := index(s.Rules)
 	for _, r := range s.Rules {
@@ -310,6 +317,18 @@ func (s *RuleSet) relink() {
 			_ = r.link(known) // what is not in the set stays as it was linked
 		}
 	}
+	depths := make(map[*Rule]int)
+	s.Rules = slices.DeleteFunc(s.Rules, func(r *Rule) bool {
+		circle := r.depth(depths) > maxDepth
+		if circle {
+			s.Warnings = append(s.Warnings, problem(r, errCircle(r)))
+		}
+		return circle
+	})
+}
+
+func errCircle(r *Rule) error {
+	return refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth)
 }
 
 // index finds rules by id and by name. Ids go before names.
@@ -348,19 +367,21 @@ func (r *Rule) link(known map[string]*Rule) error {
 const maxDepth = 8
 
 // depth is the number of levels of correlations, zero for a plain rule, and
-// more than maxDepth where they go in a circle.
-func (r *Rule) depth(above int) int {
-	if r.Correlation == nil || above > maxDepth {
-		return above
+// more than maxDepth where they go in a circle. It keeps in known what it finds.
+func (r *Rule) depth(known map[*Rule]int) int {
+	if r.Correlation == nil {
+		return 0
 	}
-	deepest := above
+	if depth, ok := known[r]; ok {
+		return depth
+	}
+	known[r] = maxDepth + 1 // met again below, it goes in a circle
+	deepest := 0
 	for _, member := range r.Correlation.rules {
-		deepest = max(deepest, member.depth(above+1))
-		if deepest > maxDepth {
-			break
-		}
+		deepest = max(deepest, member.depth(known))
 	}
-	return deepest
+	known[r] = min(deepest, maxDepth) + 1
+	return known[r]
 }
 
 func (c *Correlation) String() string {

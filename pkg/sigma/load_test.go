@@ -123,6 +123,23 @@ filter:
 	}
 }
 
+// TestCircleOfSets: sets that are right apart may not be together.
+func TestCircleOfSets(t *testing.T) {
+	const count = "---\ntitle: %s\ncorrelation: {type: event_count, rules: [%s], group-by: [source.ip], timespan: 1h, condition: {gte: 1}}\n"
+	defaults := parse(t, web("A", "low", "a")+fmt.Sprintf(count, "B", "A"))
+	user := parse(t, web("B", "low", "b")+fmt.Sprintf(count, "A", "B"))
+	joined := defaults.With(user)
+	if joined = joined.With(parse(t, web("C", "low", "c"))); titles(joined.Rules) != "A, B, C" {
+		t.Errorf("rules %s", titles(joined.Rules))
+	}
+	user.Rules = user.Rules[1:] // only the correlation A, which refers to B
+	joined = defaults.With(user)
+	if len(joined.Rules) != 0 || len(joined.Warnings) != 2 {
+		t.Errorf("rules %s, warnings %v", titles(joined.Rules), joined.Warnings)
+	}
+	NewClassifier(joined)
+}
+
 // TestUserRulesReferToDefaultOnes: a user's set can be checked without them.
 func TestUserRulesReferToDefaultOnes(t *testing.T) {
 	defaults, err := DefaultRules()

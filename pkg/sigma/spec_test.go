@@ -295,7 +295,8 @@ func TestRefusals(t *testing.T) {
 		{"event_count with field", correlation("{type: event_count, rules: [f], timespan: 1m, condition: {gte: 1, field: user.name}}"), 7, "has no field"},
 		{"sum of text", correlation("{type: value_sum, rules: [f], timespan: 1m, condition: {gte: 1, field: user.name}}"), 7, "holds numbers"},
 		{"words as condition", correlation("{type: temporal, rules: [f], timespan: 1m, condition: f and g}"), 7, "in words"},
-		{"some of an order", correlation("{type: temporal_ordered, rules: [f, f], timespan: 1m, condition: {gte: 1}}"), 7, "all of its rules"},
+		{"some of an order", correlation("{type: temporal_ordered, rules: [f], timespan: 1m, condition: {gte: 2}}"), 7, "all of its rules"},
+		{"twice a rule", correlation("{type: temporal_ordered, rules: [f, f], timespan: 1m}"), 7, "comes twice"},
 		{"group by a missing field", correlation("{type: event_count, rules: [f], group-by: [ComputerName], timespan: 1m, condition: {gte: 1}}"), 7, "no field"},
 		{"unknown key", correlation("{type: event_count, rules: [f], window: 1m, condition: {gte: 1}}"), 7, `key "window" is not known`},
 	} {

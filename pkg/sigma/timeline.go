@@ -104,7 +104,7 @@ func (l *timeline) extend() {
 		l.blocks = l.blocks[:1]
 		return
 	}
-	l.blocks = append(l.blocks, block{entries: make([]entry, 0, 4)})
+	l.blocks = append(l.blocks, block{})
 }
 
 func (b *block) count() {

@@ -3,13 +3,15 @@ package sigma
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 
 	"soclab/pkg/event"
 )
 
 // A window is what one correlation remembers of one partition: the events of
 // the last reach offsets that count for it, by group and in the order of their
-// times. Its memory is bounded by their number, about 150 bytes each.
+// times. Its memory is bounded by their number: each takes 150 to 700 bytes, the
+// more the fewer of them share a group and a value.
 type window struct {
 	correlation *Correlation
 	timespan    int64 // nanoseconds
@@ -19,6 +21,7 @@ type window struct {
 	values  map[fingerprint]*timeline // value_count, temporal: the times of each value of a group
 	members queue
 
+	hits        []*group    // of the event that is added: groups to look at
 	spareGroups pool[group] // emptied, with the memory they had
 	spareValues pool[timeline]
 }
@@ -38,10 +41,10 @@ type group struct {
 // member is one event, kept in the order of offsets to forget it in time.
 type member struct {
 	offset    int64
-	at, value int64
+	at, value int64 // value_sum, value_avg: the field's value
 	group     *group
 	series    fingerprint // value_count, temporal: the key of its value
-	step      int         // temporal_ordered: the rule
+	rule      int         // that it matches, of the correlation's
 }
 
 func newWindow(c *Correlation, reach int64) *window {
@@ -53,74 +56,57 @@ func newWindow(c *Correlation, reach int64) *window {
 
 // add counts an event that matches some of the correlation's rules, and
 // reports whether the condition holds for it.
-func (w *window) add(v *view, offset int64, matched func(rule int) bool) bool {
+func (w *window) add(v *view, offset int64, matches func(rule int) bool) bool {
 	w.forget(offset - w.reach)
 	c := w.correlation
-	at := v.event.Timestamp.UnixNano()
-	value := int64(0)
-	if w.sums() {
-		n := event.Field(c.values[0].sources[0]).Int(v.event)
-		if !n.Known {
-			return false
-		}
-		value = n.Value
-	}
 	hit := false
-	var done [maxCorrelated]fingerprint // groups that have the event already
-	n := 0
+	w.hits = w.hits[:0]
 	for rule := range c.rules {
-		if !matched(rule) {
+		if !matches(rule) {
 			continue
 		}
-		key, ok := fingerprintOf(v, c.keys[rule])
+		key, ok := c.group(v, rule)
 		if !ok {
 			continue
 		}
-		g := w.group(key)
-		m := member{offset: offset, at: at, value: value, group: g, step: rule}
+		m := member{offset: offset, at: v.event.Timestamp.UnixNano(), group: w.group(key), rule: rule}
+		first := !slices.Contains(w.hits, m.group)
 		switch c.Type {
 		case "temporal_ordered":
 			w.keep(m)
 			hit = w.completes(m) || hit
 			continue
 		case "temporal":
-			m.series = key.with(uint64(rule))
+			m.series = key.with(fingerprint{uint64(rule)})
 			w.keep(m)
-		default:
-			if contains(done[:n], key) {
-				continue
-			}
-			if c.Type == "value_count" {
-				if m.series, ok = fingerprintOf(v, c.values); !ok {
-					w.drop(g)
-					continue
-				}
-				m.series = key.mix(m.series)
-			}
+		case "value_count":
+			value, _ := fingerprintOf(v, c.values)
+			m.series = key.with(value)
+		case "value_sum", "value_avg":
+			m.value = event.Field(c.values[0].sources[0]).Int(v.event).Value
+		}
+		if first && c.Type != "temporal" {
 			w.keep(m)
 		}
-		if !contains(done[:n], key) {
-			done[n] = key
-			n++
+		if first {
+			w.hits = append(w.hits, m.group)
 		}
 	}
-	for _, key := range done[:n] {
-		hit = c.met(w.measure(w.groups[key], at)) || hit
+	for _, g := range w.hits {
+		hit = c.met(w.measure(g, v.event.Timestamp.UnixNano())) || hit
 	}
 	return hit
 }
 
-func contains(keys []fingerprint, key fingerprint) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
+// group is the one that an event counts for as a match of a rule, if it has
+// all of the fields.
+func (c *Correlation) group(v *view, rule int) (fingerprint, bool) {
+	for i := range c.values {
+		if !c.values[i].sources[0].present(v.event) {
+			return fingerprint{}, false
 		}
 	}
-	return false
-}
-
-func (w *window) sums() bool {
-	return w.correlation.Type == "value_sum" || w.correlation.Type == "value_avg"
+	return fingerprintOf(v, c.keys[rule])
 }
 
 func (w *window) group(key fingerprint) *group {
@@ -133,14 +119,6 @@ func (w *window) group(key fingerprint) *group {
 	return g
 }
 
-// drop forgets a group without members.
-func (w *window) drop(g *group) {
-	if g.members == 0 {
-		delete(w.groups, g.key)
-		w.spareGroups.put(g)
-	}
-}
-
 func (w *window) keep(m member) {
 	w.members.push(m)
 	m.group.members++
@@ -149,7 +127,7 @@ func (w *window) keep(m member) {
 		if m.group.steps == nil {
 			m.group.steps = make([]timeline, len(w.correlation.rules))
 		}
-		m.group.steps[m.step].insert(entry{m.at, m.offset})
+		m.group.steps[m.rule].insert(entry{m.at, m.offset})
 	case "temporal", "value_count":
 		series := w.values[m.series]
 		if series == nil {
@@ -169,20 +147,22 @@ func (w *window) forget(offset int64) {
 		m := w.members.pop()
 		switch w.correlation.Type {
 		case "temporal_ordered":
-			m.group.steps[m.step].remove(entry{m.at, m.offset})
+			m.group.steps[m.rule].remove(entry{m.at, m.offset})
 		case "temporal", "value_count":
 			series := w.values[m.series]
 			series.remove(entry{at: m.at})
 			w.cover(&m.group.line, series, m.at, -1)
-			if len(series.blocks) == 0 {
+			if series.entries == 0 {
 				delete(w.values, m.series)
 				w.spareValues.put(series)
 			}
 		default:
 			m.group.line.remove(entry{m.at, m.value})
 		}
-		m.group.members--
-		w.drop(m.group)
+		if m.group.members--; m.group.members == 0 {
+			delete(w.groups, m.group.key)
+			w.spareGroups.put(m.group)
+		}
 	}
 }
 
@@ -236,11 +216,11 @@ func (w *window) measure(g *group, at int64) float64 {
 // within the timespan. Going back from the end, the latest event of each rule
 // leaves the most room for those before it.
 func (w *window) completes(m member) bool {
-	if m.step != len(w.correlation.rules)-1 {
+	if m.rule != len(w.correlation.rules)-1 {
 		return false
 	}
 	next, ok := entry{m.at, m.offset}, true
-	for i := m.step - 1; i >= 0; i-- {
+	for i := m.rule - 1; i >= 0; i-- {
 		if next, ok = m.group.steps[i].before(next); !ok || next.at <= m.at-w.timespan {
 			return false
 		}
@@ -253,6 +233,10 @@ func (w *window) completes(m member) bool {
 type fingerprint [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func fingerprintBytes(b []byte) fingerprint {
+	return fingerprint{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
+}
 
 // fingerprintOf is that of the values of fields, each of which must be
 // present. Text counts as it is written.
@@ -276,20 +260,17 @@ func fingerprintOf(v *view, fields []field) (fingerprint, bool) {
 			b = append(b, t...)
 		}
 	}
-	return fingerprint{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}, true
+	return fingerprintBytes(b), true
 }
 
-// mix is the fingerprint of a value within a group.
-func (k fingerprint) mix(value fingerprint) fingerprint {
+// with is the fingerprint of a value within a group.
+func (k fingerprint) with(value fingerprint) fingerprint {
 	var b [32]byte
-	for i, n := range [4]uint64{k[0], k[1], value[0], value[1]} {
+	for i, n := range [...]uint64{k[0], k[1], value[0], value[1]} {
 		binary.LittleEndian.PutUint64(b[8*i:], n)
 	}
-	return fingerprint{maphash.Bytes(seeds[0], b[:]), maphash.Bytes(seeds[1], b[:])}
+	return fingerprintBytes(b[:])
 }
-
-// with is the fingerprint of a number within a group.
-func (k fingerprint) with(n uint64) fingerprint { return k.mix(fingerprint{n}) }
 
 // queue is first in, first out.
 type queue struct {
