@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // DefaultRetention bounds the log of one partition, in bytes. A partition of
@@ -85,6 +86,7 @@ func Start(opts Options) (*Broker, error) {
 		kfake.DataDir(opts.Dir),
 		kfake.Ports(port),
 		kfake.ListenFn(listenGuarded),
+		kfake.MaxVersions(kversion.V2_3_0()), // see guardedConn
 		kfake.ClusterID("soclab"),
 		kfake.DefaultNumPartitions(3),
 		kfake.BrokerConfigs(map[string]string{

@@ -38,8 +38,11 @@ func guard(conn net.Conn) net.Conn {
 }
 
 // guardedConn reads Kafka requests and checks the head of each before any of
-// it is handed on: kfake allocates whatever length a request claims, and panics
-// on an API key that it does not know.
+// it is handed on: kfake allocates whatever length a request claims, panics on
+// an API key that it does not know, and counts through as many tagged fields as
+// a request claims, up to 4 billion. Those came with the flexible versions of
+// Kafka 2.4 (KIP-482), which the broker does not offer: all clients speak the
+// versions before as well.
 type guardedConn struct {
 	net.Conn
 	requests *bufio.Reader
@@ -81,8 +84,9 @@ func (c *guardedConn) nextRequest() (int, error) {
 	}
 	// A broker answers any version of ApiVersions: clients begin with it.
 	_, negotiates := request.(*kmsg.ApiVersionsRequest)
-	if version < 0 || version > request.MaxVersion() && !negotiates {
-		return 0, fmt.Errorf("refused request with API key %d in unknown version %d", key, version)
+	request.SetVersion(version)
+	if version < 0 || !negotiates && (version > request.MaxVersion() || request.IsFlexible()) {
+		return 0, fmt.Errorf("refused request with API key %d in version %d", key, version)
 	}
 	return prefix + int(size), nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/apiversions"
@@ -55,6 +56,7 @@ func TestGuardRefuses(t *testing.T) {
 		"unknown API key":     head(100, 999, 0),
 		"negative API key":    head(100, -1, 0),
 		"unknown version":     head(100, kmsg.Metadata.Int16(), 999),
+		"flexible version":    head(100, kmsg.Metadata.Int16(), 9),
 		"negative version":    head(100, kmsg.Metadata.Int16(), -1),
 		"huge length":         head(1<<31, kmsg.Metadata.Int16(), 1),
 		"length above bound":  head(maxRequest+1, kmsg.Metadata.Int16(), 1),
@@ -119,6 +121,7 @@ func FuzzGuard(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the broker is gone: %v", err)
 		}
+		conn.SetDeadline(time.Now().Add(time.Second)) // some requests ask the broker to wait
 		conn.Write(sent)
 		conn.(*net.TCPConn).CloseWrite()
 		io.Copy(io.Discard, conn)

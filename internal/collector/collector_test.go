@@ -408,10 +408,14 @@ func TestKeepsEnough(t *testing.T) {
 	dir := t.TempDir()
 	c := open(t, dir, Limits{})
 	const n = 50_000
-	for first := 0; first < n; first += 1000 {
-		for _, name := range []string{"a.produce", "b.consume", "c.classification", "d.storage.write"} {
-			traces, _ := splitTraces(sampleExport("svc "+name[:1], name, tracepb.Span_SPAN_KIND_INTERNAL, first, 1000).ResourceSpans)
-			if err := c.store.add(traces); err != nil {
+	for _, names := range [][]string{{"a.produce"}, {"b.consume", "c.classification", "d.storage.write"}} {
+		export := []*tracepb.ResourceSpans{}
+		for _, name := range names {
+			export = append(export, sampleExport("svc "+name[:1], name, tracepb.Span_SPAN_KIND_INTERNAL, 0, n).ResourceSpans...)
+		}
+		traces, _ := splitTraces(export)
+		for batch := range slices.Chunk(traces, 1000) {
+			if err := c.store.add(batch); err != nil {
 				t.Fatal(err)
 			}
 		}
