@@ -152,10 +152,14 @@ func setTime(e *event.Event, s string) bool {
 	return 0 <= second && second < lastSecond
 }
 
+// setDuration leaves out a duration below zero: Zeek computes one where packets
+// were captured out of order, and it says nothing.
 func setDuration(e *event.Event, s string) bool {
 	ns, ok := parseSeconds(s)
-	e.Duration = event.Known(ns)
-	return ok && ns >= 0
+	if ok && ns >= 0 {
+		e.Duration = event.Known(ns)
+	}
+	return ok
 }
 
 // parseSeconds turns decimal seconds, such as 12.5 or 9.5e-07, into
