@@ -83,6 +83,14 @@ func bold(size vg.Length) text.Style {
 
 // PNG draws the figure.
 func (f *Figure) PNG() ([]byte, error) {
+	var buffer bytes.Buffer
+	if _, err := (vgimg.PngCanvas{Canvas: f.draw(resolution)}).WriteTo(&buffer); err != nil {
+		return nil, fmt.Errorf("draw %q: %w", f.Title, err)
+	}
+	return buffer.Bytes(), nil
+}
+
+func (f *Figure) draw(dpi int) *vgimg.Canvas {
 	title, subtitle := bold(14), sans(10, faint)
 	width := f.Width - 2*margin
 	titleText := wrap(f.Title, title, width)
@@ -92,7 +100,7 @@ func (f *Figure) PNG() ([]byte, error) {
 	for _, p := range f.Panels {
 		height += margin + p.headingHeight(width) + p.Height
 	}
-	img := vgimg.NewWith(vgimg.UseWH(f.Width, height), vgimg.UseDPI(resolution))
+	img := vgimg.NewWith(vgimg.UseWH(f.Width, height), vgimg.UseDPI(dpi))
 	all := draw.New(img)
 	rest := draw.Crop(all, margin, -margin, margin, -margin)
 	write := func(style text.Style, words string) {
@@ -120,11 +128,7 @@ func (f *Figure) PNG() ([]byte, error) {
 		data := p.DataCanvas(areas[i])
 		p.Draw(draw.Crop(areas[i], left-data.Min.X, right-data.Max.X, 0, 0))
 	}
-	var buffer bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&buffer); err != nil {
-		return nil, fmt.Errorf("draw %q: %w", f.Title, err)
-	}
-	return buffer.Bytes(), nil
+	return img
 }
 
 const headingLine = vg.Length(18)

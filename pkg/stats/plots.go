@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"image/color"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -34,42 +35,45 @@ func SavePlots(folder string, s *Summary, scores *Scores) (paths []string, err e
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("save plots: %w", err)
 	}
-	for _, figure := range []struct {
-		name string
-		plot func(*Summary) (*Figure, error)
-	}{
-		{"classes", PlotClasses},
-		{"tactics", PlotTactics},
-		{"techniques", PlotTechniques},
-		{"timeline", PlotTimeline},
-		{"sources", PlotSources},
-		{"heatmap", PlotHeatmap},
-		{"latency", PlotLatency},
-		{"confusion", func(*Summary) (*Figure, error) {
-			if scores == nil {
-				return nil, ErrNoData
-			}
-			return PlotConfusion(scores)
-		}},
-	} {
-		f, err := figure.plot(s)
-		if err == ErrNoData {
-			continue
-		}
-		if err != nil {
-			return paths, err
-		}
+	for name, f := range figures(s, scores) {
 		png, err := f.PNG()
 		if err != nil {
 			return paths, err
 		}
-		path := filepath.Join(folder, figure.name+".png")
+		path := filepath.Join(folder, name+".png")
 		if err := os.WriteFile(path, png, 0o644); err != nil {
 			return paths, fmt.Errorf("save plots: %w", err)
 		}
 		paths = append(paths, path)
 	}
 	return paths, nil
+}
+
+// figures yields what there is data for, by the name of its file.
+func figures(s *Summary, scores *Scores) iter.Seq2[string, *Figure] {
+	if scores == nil {
+		scores = new(Scores)
+	}
+	return func(yield func(string, *Figure) bool) {
+		for _, figure := range []struct {
+			name string
+			plot func(*Summary) (*Figure, error)
+		}{
+			{"classes", PlotClasses},
+			{"tactics", PlotTactics},
+			{"techniques", PlotTechniques},
+			{"timeline", PlotTimeline},
+			{"sources", PlotSources},
+			{"heatmap", PlotHeatmap},
+			{"latency", PlotLatency},
+			{"confusion", func(*Summary) (*Figure, error) { return PlotConfusion(scores) }},
+		} {
+			// ErrNoData is the only error.
+			if f, err := figure.plot(s); err == nil && !yield(figure.name, f) {
+				return
+			}
+		}
+	}
 }
 
 // PlotClasses shows how much was detected, and below, on a scale of its own,

@@ -177,7 +177,7 @@ type Waiting struct {
 // An error names file and line: a column is missing, a row has more or fewer
 // cells than the header, a value is not what its column holds.
 func Read(ctx context.Context, files ...string) (*Summary, error) {
-	c := newCounter()
+	c := newCounter(newIDSet(idSlots, maxIDs))
 	passed, err := eachRow(ctx, files, c.count)
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
@@ -223,9 +223,9 @@ func (v verdict) compare(w verdict) int {
 
 type pair struct{ source, technique string }
 
-func newCounter() *counter {
+func newCounter(ids *idSet) *counter {
 	return &counter{
-		ids:        newIDSet(idSlots, maxIDs),
+		ids:        ids,
 		verdicts:   make(map[verdict]*int),
 		matches:    make(map[string]*int),
 		partitions: make(map[int]*Partition),
