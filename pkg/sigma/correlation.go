@@ -345,6 +345,8 @@ func index(rules []*Rule) map[string]*Rule {
 	return known
 }
 
+// link finds the rules of a correlation among the known ones: those it was
+// linked to before by their ids, wherever these are known.
 func (r *Rule) link(known map[string]*Rule) error {
 	c := r.Correlation
 	if c == nil {
@@ -352,7 +354,11 @@ func (r *Rule) link(known map[string]*Rule) error {
 	}
 	linked := make([]*Rule, len(c.Rules))
 	for i, name := range c.Rules {
-		if linked[i] = known[name]; linked[i] == nil && c.rules != nil {
+		if c.rules != nil {
+			name = c.rules[i].ID
+		}
+		linked[i] = known[name]
+		if linked[i] == nil && c.rules != nil {
 			linked[i] = c.rules[i]
 		}
 		if linked[i] == nil {
@@ -361,6 +367,22 @@ func (r *Rule) link(known map[string]*Rule) error {
 	}
 	c.rules = linked
 	return nil
+}
+
+// silent are the rules whose matches do not count by themselves: correlations
+// refer to them, and none asks to generate their matches, too.
+func silent(rules []*Rule) map[*Rule]bool {
+	result := make(map[*Rule]bool)
+	for _, generate := range []bool{false, true} {
+		for _, r := range rules {
+			if c := r.Correlation; c != nil && c.Generate == generate {
+				for _, member := range c.rules {
+					result[member] = !generate
+				}
+			}
+		}
+	}
+	return result
 }
 
 // maxDepth is how many correlations may stand on each other.

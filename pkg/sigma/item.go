@@ -172,7 +172,7 @@ func (l *loader) parseValue(f field, m modifiers, value *yaml.Node) (test, error
 		return exists(f, value)
 	case value.Tag == "!!null":
 		if m.how != "" || m.fieldref || m.part != "" {
-			return test{}, fmt.Errorf("null has no %s", strings.Trim(m.how+m.part, "|"))
+			return test{}, fmt.Errorf("null has no %s", cmp.Or(m.how, m.part, "fieldref"))
 		}
 		return absent(f), nil
 	case m.fieldref:
@@ -377,11 +377,11 @@ func bounds(how string, value *yaml.Node, unit int64) (low, high int64, err erro
 	low, high = math.MinInt64, math.MaxInt64
 	switch how {
 	case "lt":
-		high = up - 1
+		high = max(up, math.MinInt64+1) - 1
 	case "lte":
 		high = down
 	case "gt":
-		low = down + 1
+		low = min(down, math.MaxInt64-1) + 1
 	case "gte":
 		low = up
 	default:

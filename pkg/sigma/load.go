@@ -59,19 +59,26 @@ func Load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
 func load(folder fs.FS, options []LoadOption) (*RuleSet, error) {
 	l := newLoader(options)
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if err != nil && name != "." {
+			l.unreadable(name, err)
+			return nil
+		} else if err != nil {
 			return fmt.Errorf("read rules: %w", err)
 		}
 		if ext := path.Ext(name); d.IsDir() || ext != ".yml" && ext != ".yaml" {
 			return nil
 		}
-		if info, err := d.Info(); err == nil && info.Size() > MaxFile {
-			l.problems = append(l.problems, tooLarge(name))
-			return nil
+		info, err := d.Info()
+		if err == nil && info.Size() > MaxFile {
+			err = errTooLarge
 		}
-		text, err := fs.ReadFile(folder, name)
+		var text []byte
+		if err == nil {
+			text, err = fs.ReadFile(folder, name)
+		}
 		if err != nil {
-			return fmt.Errorf("read rules: %w", err)
+			l.unreadable(name, err)
+			return nil
 		}
 		l.file(name, text)
 		return nil
@@ -116,6 +123,13 @@ func (s *RuleSet) With(user *RuleSet) *RuleSet {
 		}
 	}
 	joined.relink()
+	before, after := silent(s.Rules), silent(joined.Rules)
+	for i, r := range s.Rules {
+		if i < len(joined.Rules) && joined.Rules[i].ID == r.ID && after[joined.Rules[i]] && !before[r] {
+			joined.Warnings = append(joined.Warnings, problem(r, errors.New(
+				"a correlation refers to the rule, which no longer counts by itself: to keep it, write generate: true in the correlation")))
+		}
+	}
 	return joined
 }
 
@@ -184,15 +198,17 @@ var defaults struct {
 	rules map[string]*Rule
 }
 
-func tooLarge(name string) *Problem {
-	return &Problem{File: name, Reason: fmt.Sprintf("the file is larger than %d bytes", MaxFile)}
+var errTooLarge = fmt.Errorf("the file is larger than %d bytes", MaxFile)
+
+func (l *loader) unreadable(name string, err error) {
+	l.problems = append(l.problems, &Problem{File: name, Reason: err.Error()})
 }
 
 // file reads the documents of one file.
 func (l *loader) file(name string, text []byte) {
 	l.name = name
 	if len(text) > MaxFile {
-		l.problems = append(l.problems, tooLarge(name))
+		l.unreadable(name, errTooLarge)
 		return
 	}
 	documents := yaml.NewDecoder(bytes.NewReader(text))

@@ -158,6 +158,9 @@ func TestUserRulesReferToDefaultOnes(t *testing.T) {
 		t.Errorf("rules %s", got)
 	}
 	joined := defaults.With(user)
+	if n := len(joined.Warnings); n > 1 || n == 1 && !strings.Contains(joined.Warnings[0].Reason, "no longer counts by itself") {
+		t.Errorf("warnings %v", joined.Warnings)
+	}
 	if mine := joined.Rules[len(joined.Rules)-1]; mine.Correlation.rules[0] == base {
 		t.Error("the correlation refers to the rule without the filter")
 	}
@@ -165,6 +168,28 @@ func TestUserRulesReferToDefaultOnes(t *testing.T) {
 
 func yamlOf(l LogSource) string {
 	return fmt.Sprintf("category: '%s', product: '%s', service: '%s'", l.Category, l.Product, l.Service)
+}
+
+// TestSilencedByUser: a default rule that a user's correlation takes for
+// itself is lost to the verdicts, with a warning.
+func TestSilencedByUser(t *testing.T) {
+	defaults := parse(t, web("A", "low", "a"))
+	const count = "title: Mine\ncorrelation: {type: event_count, rules: [A], group-by: [source.ip], timespan: 1h, condition: {gte: 1}, generate: %v}\n"
+	for _, generate := range []bool{false, true} {
+		user, err := Parse("mine.yml", []byte(web("A", "low", "a")+fmt.Sprintf(count, generate)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		user.Rules = user.Rules[1:]
+		joined := defaults.With(user)
+		if warned := len(joined.Warnings) == 1; warned == generate {
+			t.Errorf("generate %v: warnings %v", generate, joined.Warnings)
+		}
+		v := NewClassifier(joined).Classify(context.Background(), batchOf(eventOf(t, `"source.ip":"10.0.0.1","url.path":"/a"`)))[0]
+		if want := map[bool]string{false: "[Mine]", true: "[A Mine]"}[generate]; fmt.Sprint(v.Matches) != want {
+			t.Errorf("generate %v: matches %v", generate, v.Matches)
+		}
+	}
 }
 
 func TestFilters(t *testing.T) {
