@@ -1,12 +1,3 @@
-// Package sigma detects what rules in the Sigma format, version 2, describe:
-// plain rules, which look at one event, and correlations, which count events
-// by event time. Rules are compiled to functions when they are loaded, and
-// what is not supported is refused then, never ignored.
-//
-// The verdict on an event depends on its partition's log alone: on the record
-// itself and, where there are correlations, on the records of a fixed number
-// of offsets before it, which a classifier must have read. See
-// [Classifier.History].
 package sigma
 
 import (

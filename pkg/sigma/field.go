@@ -73,7 +73,7 @@ var aliases = func() map[string]field {
 	is(event.FieldDNSResponseCode, "rcode_name", "response_code", "dns.response.code")
 	is(event.FieldDNSAnswers, "answer", "answers", "dns.answers.data", "queryresults")
 	is(event.FieldURLDomain, "cs-host", "r-dns", "c-uri-host", "host", "hostname", "dest_domain", "destinationhostname")
-	is(event.FieldURLPath, "c-uri-stem", "cs-uri-stem", "uri_path")
+	is(event.FieldURLPath, "c-uri-stem", "cs-uri-stem", "c-uri-path", "cs-uri-path", "uri_path")
 	is(event.FieldHTTPMethod, "cs-method", "method", "http_method")
 	is(event.FieldHTTPStatus, "sc-status", "status_code", "http_status")
 	is(event.FieldUserAgent, "c-useragent", "cs-user-agent", "cs(user-agent)", "user_agent", "useragent", "user-agent")

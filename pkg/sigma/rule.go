@@ -16,7 +16,7 @@ type Rule struct {
 	Title          string
 	Status         string // stable, test, experimental, deprecated, or empty
 	Description    string
-	Level          string // informational, low, medium, high or critical
+	Level          string // informational (also where the rule has none), low, medium, high or critical
 	Author         string
 	References     []string
 	Tags           []string
