@@ -16,7 +16,6 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"soclab/pkg/attack"
 	"soclab/pkg/event"
 )
 
@@ -24,8 +23,6 @@ const (
 	mostBars    = 20 // in a bar chart
 	mostBins    = 60 // in a timeline
 	mostSources = 15 // in bar charts and heat maps of sources
-	mostColumns = 24 // in a heat map of techniques
-	wideColumns = 10 // how many have room for names
 )
 
 // SavePlots draws all figures that s has data for, and the confusion matrix if
@@ -519,155 +516,4 @@ func (m marks) Plot(c draw.Canvas, p *plot.Plot) {
 		}
 		c.FillText(words, vg.Point{X: at + offset, Y: top}, mark.name)
 	}
-}
-
-// PlotHeatmap shows which techniques were detected from which sources, for the
-// sources with most detections.
-func PlotHeatmap(s *Summary) (*Figure, error) {
-	suspects := s.Suspects[:min(mostSources, len(s.Suspects))]
-	techniques := techniquesOf(suspects, mostColumns)
-	if len(techniques) == 0 {
-		return nil, ErrNoData
-	}
-	var m matrix
-	if len(techniques) <= wideColumns {
-		names := make(map[string]string)
-		for _, t := range s.ByTechnique {
-			names[t.ID] = t.Name
-		}
-		for _, id := range techniques {
-			m.columns = append(m.columns, id+"\n"+names[id])
-		}
-	} else {
-		m.columns = narrow(techniques)
-	}
-	m.counts = make([][]int, len(suspects))
-	for i, suspect := range suspects {
-		m.rows = append(m.rows, suspect.IP)
-		m.counts[i] = make([]int, len(techniques))
-		for j, id := range techniques {
-			m.counts[i][j] = suspect.Techniques[id]
-		}
-	}
-	most := slices.Max(slices.Concat(m.counts...))
-	m.color = func(row, column int) color.NRGBA {
-		return shade(blue, math.Sqrt(share(m.counts[row][column], most)))
-	}
-	first := suspects[0]
-	panel, width := m.panel()
-	return &Figure{
-		Title: fmt.Sprintf("%s leads: %s of %s",
-			first.IP, counted(first.Detected, "detection"), counted(len(techniquesOf(suspects[:1], math.MaxInt)), "technique")),
-		Subtitle: fmt.Sprintf("Detections by source and technique, of the %s with most", counted(len(suspects), "source")),
-		Width:    width,
-		Panels:   []Panel{panel},
-	}, nil
-}
-
-// PlotConfusion shows what rows are and what they were labelled: right ones on
-// the diagonal, in blue, mistakes beside it, in orange; the darker, the larger
-// its share of the row.
-func PlotConfusion(s *Scores) (*Figure, error) {
-	c := s.Confusion
-	if len(c.Names) == 0 {
-		return nil, ErrNoData
-	}
-	m := matrix{counts: c.Counts, columns: c.Names}
-	if len(c.Names) > wideColumns {
-		m.columns = narrow(c.Names)
-	}
-	for _, name := range c.Names {
-		if known, err := attack.TechniqueByID(name); err == nil {
-			name += "  " + known.Name
-		}
-		m.rows = append(m.rows, name)
-	}
-	m.color = func(row, column int) color.NRGBA {
-		sum := 0
-		for _, n := range c.Counts[row] {
-			sum += n
-		}
-		if row == column {
-			return shade(blue, math.Sqrt(share(c.Counts[row][column], sum)))
-		}
-		return shade(vermillion, math.Sqrt(share(c.Counts[row][column], sum)))
-	}
-	panel, width := m.panel()
-	panel.Heading = "What it is (row), what it was called (column)"
-	panel.Legend = []Swatch{{"right", blue}, {"wrong", vermillion}}
-	return &Figure{
-		Title: fmt.Sprintf("%.0f %% of the labels are right, %d of %s found",
-			100*s.Overall.Precision, s.Overall.Found, counted(s.Overall.Incidents, "incident")),
-		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.2f; %s", counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
-		Width:    width,
-		Panels:   []Panel{panel},
-	}, nil
-}
-
-// narrow breaks technique ids before the number of the sub-technique.
-func narrow(ids []string) []string {
-	var broken []string
-	for _, id := range ids {
-		broken = append(broken, strings.Replace(id, ".", "\n.", 1))
-	}
-	return broken
-}
-
-// matrix is a heat map with its counts written into the cells.
-type matrix struct {
-	rows, columns []string // names; a column's second line is broken to fit
-	counts        [][]int  // [row][column]
-	color         func(row, column int) color.NRGBA
-}
-
-func (m *matrix) panel() (Panel, vg.Length) {
-	const (
-		cell   = vg.Length(30)
-		height = vg.Length(22)
-	)
-	p := newPlot()
-	var cells boxes
-	var values texts
-	var xs, ys plot.ConstantTicks
-	nameStyle := sans(8, ink)
-	width := cell
-	for _, name := range m.columns {
-		for word := range strings.FieldsSeq(name) {
-			width = max(width, nameStyle.Width(word)+6)
-		}
-	}
-	for j, name := range m.columns {
-		label := wrap(name, nameStyle, width-2)
-		xs = append(xs, plot.Tick{Value: float64(j), Label: label})
-	}
-	widest := vg.Length(0)
-	for i, name := range m.rows {
-		y := float64(len(m.rows) - 1 - i)
-		ys = append(ys, plot.Tick{Value: y, Label: name})
-		widest = max(widest, p.Y.Tick.Label.Width(name))
-		for j, n := range m.counts[i] {
-			x := float64(j)
-			c := m.color(i, j)
-			if n == 0 {
-				c = color.NRGBA{0xf4, 0xf5, 0xf6, 0xff}
-			}
-			cells = append(cells, box{x - 0.48, x + 0.48, y - 0.46, y + 0.46, c})
-			if n > 0 {
-				style := sans(9, readable(c))
-				style.XAlign, style.YAlign = draw.XCenter, draw.YCenter
-				values.add(x, y, compact(n), style)
-			}
-		}
-	}
-	values.Offset.Y = textRise
-	p.Add(cells, &values)
-	xs = levelled(xs)
-	p.X.Tick.Marker, p.Y.Tick.Marker = xs, ys
-	p.X.Tick.Label.Font.Size = 8
-	p.X.Min, p.X.Max = -0.5, float64(len(m.columns))-0.5
-	p.Y.Min, p.Y.Max = -0.5, float64(len(m.rows))-0.5
-	p.Y.Padding, p.X.Padding = 4, 2
-	labels := nameStyle.Height(xs[0].Label) + 6
-	total := max(figureWidth, 2*margin+widest+10+width*vg.Length(len(m.columns)))
-	return Panel{Height: height*vg.Length(len(m.rows)) + labels, Plot: p}, total
 }

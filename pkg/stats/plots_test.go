@@ -78,7 +78,6 @@ func attackDay(t *testing.T) (*Summary, *Scores) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known.LeaveOut = []string{"exercise"}
 	scores, err := known.Score(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)

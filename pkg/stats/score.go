@@ -29,13 +29,17 @@ var truthColumns = []string{
 	truthTechnique: "threat.technique.id",
 }
 
+// Exercise is the generator's scenario that no default rule finds: its rule is
+// for students to write.
+const Exercise = "exercise"
+
 // Truth says which events are part of an attack; all others are benign. It
 // takes about 200 bytes per attack event.
 type Truth struct {
 	// LeaveOut names scenarios that count in no average: neither in Overall nor
 	// in MacroF1. Their incidents have rows of their own in Scores.ByTechnique
-	// and Scores.ByScenario. It is meant for the generator's "exercise", whose
-	// rule the students write.
+	// and Scores.ByScenario. ReadTruth sets it to Exercise; set it to nil to
+	// average over all.
 	LeaveOut []string
 
 	events    map[string]int // index into answers, by event id
@@ -61,7 +65,7 @@ type incident struct {
 // since its run was repeated, the first row counts. Errors name file and line.
 // A last line without line end is left out, as in [Read].
 func ReadTruth(ctx context.Context, file string) (*Truth, error) {
-	t := &Truth{events: make(map[string]int)}
+	t := &Truth{LeaveOut: []string{Exercise}, events: make(map[string]int)}
 	incidents := make(map[string]int)
 	accepted := make(map[string]string) // one copy of each
 	_, err := readFile(ctx, file, truthColumns, func(cells []string) error {
@@ -355,7 +359,7 @@ func (c *comparison) scores() *Scores {
 
 // finished computes and sorts the scores, what is left out behind its like.
 func finished[K comparable](scores map[K]*Score) []Score {
-	var list []Score
+	list := []Score{}
 	for _, s := range scores {
 		s.finish()
 		list = append(list, *s)
@@ -431,7 +435,7 @@ func median[T cmp.Ordered](values []T) T {
 }
 
 func newConfusion(counts map[[2]string]*int) Confusion {
-	var c Confusion
+	c := Confusion{Names: []string{}}
 	for pair := range counts {
 		c.Names = append(c.Names, pair[0], pair[1])
 	}

@@ -73,7 +73,7 @@ var twoHours = []scored{
 }
 
 func TestScore(t *testing.T) {
-	s := score(t, []string{"exercise"}, twoHours...)
+	s := score(t, []string{Exercise}, twoHours...)
 	var text strings.Builder
 	if err := s.WriteText(&text); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func (s *Scores) technique(t *testing.T, id string) Score {
 }
 
 func TestScoreByTechnique(t *testing.T) {
-	s := score(t, []string{"exercise"}, twoHours...)
+	s := score(t, []string{Exercise}, twoHours...)
 	scan := s.technique(t, "T1046")
 	if scan.Incidents != 2 || scan.Found != 1 || scan.Recall != 0.5 {
 		t.Errorf("recall by incident %+v: want 1 of 2", scan)
@@ -135,10 +135,10 @@ func TestFalseAlarms(t *testing.T) {
 }
 
 func TestFoundExerciseRaisesItsScoreAlone(t *testing.T) {
-	before := score(t, []string{"exercise"}, twoHours...)
+	before := score(t, []string{Exercise}, twoHours...)
 	found := append([]scored{}, twoHours...)
 	found[9].label = "T1048.003"
-	after := score(t, []string{"exercise"}, found...)
+	after := score(t, []string{Exercise}, found...)
 	if was, is := before.technique(t, "T1048"), after.technique(t, "T1048"); was.F1 != 0 || is.F1 != 1 {
 		t.Errorf("F1 of the exercise from %g to %g: want from 0 to 1", was.F1, is.F1)
 	}
@@ -222,7 +222,7 @@ func TestTruth(t *testing.T) {
 }
 
 func TestScoreFrames(t *testing.T) {
-	s := score(t, []string{"exercise"}, twoHours...)
+	s := score(t, []string{Exercise}, twoHours...)
 	for _, test := range []struct{ got, want []string }{
 		{s.Techniques().Col("technique").Records(), []string{"T1046", "T1048", "T1110", "T1190", "none"}},
 		{s.Techniques().Col("delay seconds").Records(), []string{"30.000000", "0.000000", "0.000000", "0.000000", "0.000000"}},

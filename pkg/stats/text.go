@@ -31,6 +31,9 @@ func (s *Summary) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%s%s with an event.id that came before, published more than once: %s\n",
 			about, counted(s.Repeated.Rows, "row"), strings.Join(s.Repeated.Examples, ", "))
 	}
+	if s.Forgotten > 0 {
+		fmt.Fprintf(&b, "too many sources: counts by source may be too low by %s\n", counted(s.Forgotten, "event"))
+	}
 	if s.Torn > 0 {
 		fmt.Fprintf(&b, "%s left out: being written\n", counted(s.Torn, "unfinished last line"))
 	}
