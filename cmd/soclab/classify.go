@@ -18,16 +18,15 @@ import (
 
 // classifyFlags say how the consumer works.
 type classifyFlags struct {
+	rules     ruleFlags
 	drain     bool
 	delay     time.Duration
-	rules     string
 	noPublish bool
 }
 
 func (f *classifyFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.rules, "rules", "", "folder of your own Sigma rules, added to the default ones (default SOCLAB_RULES)")
-	flags.BoolVar(&f.noPublish, "no-publish", false, "do not send the verdicts to "+stream.Classified)
+	f.rules.add(cmd)
+	cmd.Flags().BoolVar(&f.noPublish, "no-publish", false, "do not send the verdicts to "+stream.Classified)
 }
 
 func newClassifyCommand(s *shared) *cobra.Command {
@@ -74,7 +73,7 @@ type classified struct {
 
 // classify is the pipeline's second half: consume, classify, store.
 func (l *lab) classify(ctx context.Context, how classifyFlags) (done classified, err error) {
-	rules, err := loadRules(how.rules)
+	rules, err := how.rules.load()
 	if err != nil {
 		return done, err
 	}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
 
 	"soclab/internal/folder"
 	"soclab/internal/stack"
@@ -87,37 +89,70 @@ func (l *lab) where() string {
 	}
 }
 
-// loadRules loads the default rules and those of the user's folder, if any.
-func loadRules(dir string) (*sigma.RuleSet, error) {
-	rules, err := sigma.DefaultRules()
+// ruleFlags say which rules there are, and what is at home for them.
+type ruleFlags struct {
+	dir  string
+	home []string
+}
+
+func (f *ruleFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dir, "rules", "", "folder of your own Sigma rules, added to the default ones (default SOCLAB_RULES)")
+	f.addHome(cmd)
+}
+
+func (f *ruleFlags) addHome(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.home, "home-net", nil, "your networks, such as 147.32.0.0/16: what %home_net% stands for in rules (default the private ranges)")
+}
+
+func (f *ruleFlags) options() ([]sigma.LoadOption, error) {
+	if len(f.home) == 0 {
+		return nil, nil
+	}
+	for _, network := range f.home {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			return nil, usageErrorf("--home-net %q: want networks such as 147.32.0.0/16,2001:db8::/32", network)
+		}
+	}
+	return []sigma.LoadOption{sigma.Placeholder("home_net", f.home...)}, nil
+}
+
+// load loads the default rules and those of the user's folder, if any.
+func (f *ruleFlags) load() (*sigma.RuleSet, error) {
+	options, err := f.options()
 	if err != nil {
 		return nil, err
 	}
+	rules, err := sigma.DefaultRules(options...)
+	if err != nil {
+		return nil, err
+	}
+	dir := f.dir
 	if dir == "" {
 		dir = os.Getenv("SOCLAB_RULES")
 	}
 	if dir == "" {
 		return rules, nil
 	}
-	user, err := userRules(dir)
+	user, err := userRules(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range user.Warnings {
+	rules = rules.With(user)
+	for _, warning := range rules.Warnings {
 		fmt.Fprintln(os.Stderr, "Warning:", warning)
 	}
-	return rules.With(user), nil
+	return rules, nil
 }
 
 // userRules loads the rules of a folder; the set beside an error has those
 // that can be used.
-func userRules(dir string) (*sigma.RuleSet, error) {
+func userRules(dir string, options []sigma.LoadOption) (*sigma.RuleSet, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load rules: %w", err)
 	}
 	defer root.Close()
-	set, err := sigma.Load(root.FS())
+	set, err := sigma.Load(root.FS(), options...)
 	if err != nil {
 		return set, fmt.Errorf("rules in %s: %w", dir, err)
 	}

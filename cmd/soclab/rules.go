@@ -44,7 +44,7 @@ type ruleLine struct {
 }
 
 func newRulesListCommand(s *shared) *cobra.Command {
-	var dir string
+	var from ruleFlags
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List all rules: id, title, tactic, technique, level",
@@ -52,7 +52,7 @@ func newRulesListCommand(s *shared) *cobra.Command {
   soclab rules list --rules my-rules --json`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rules, err := loadRules(dir)
+			rules, err := from.load()
 			if err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func newRulesListCommand(s *shared) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&dir, "rules", "", "folder of your own rules (default SOCLAB_RULES)")
+	from.add(cmd)
 	return cmd
 }
 
@@ -95,7 +95,7 @@ wrong or not supported. The exit status is 0 only if all of them can be used.`,
 		Example: `  soclab rules check my-rules`,
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := userRules(args[0])
+			set, err := userRules(args[0], nil)
 			if set == nil {
 				return err
 			}
@@ -135,6 +135,7 @@ func texts(problems []*sigma.Problem) []string {
 
 func newRulesTestCommand(s *shared) *cobra.Command {
 	var most int
+	var from ruleFlags
 	cmd := &cobra.Command{
 		Use:   "test RULE FILE",
 		Short: "Try the rules of one file on a file of events",
@@ -145,11 +146,15 @@ for a correlation, the events in its window.`,
   soclab rules test my-rules/sweep.yml conn.log --matches 20`,
 		Args: arguments(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			options, err := from.options()
+			if err != nil {
+				return err
+			}
 			text, err := os.ReadFile(args[0])
 			if err != nil {
 				return fmt.Errorf("read the rule: %w", err)
 			}
-			set, err := sigma.Parse(filepath.Base(args[0]), text)
+			set, err := sigma.Parse(filepath.Base(args[0]), text, options...)
 			if err != nil {
 				return err
 			}
@@ -197,6 +202,7 @@ for a correlation, the events in its window.`,
 			return nil
 		},
 	}
+	from.addHome(cmd)
 	cmd.Flags().IntVar(&most, "matches", 5, "how many matches of each rule to show")
 	return cmd
 }

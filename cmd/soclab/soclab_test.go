@@ -417,6 +417,7 @@ func TestUsageErrors(t *testing.T) {
 		{2, "unknown flag", []string{"run", "--evnts", "5"}},
 		{2, "--start", []string{"run", "--start", "yesterday"}},
 		{2, "does not go with --input", []string{"run", "--input", "x", "--seed", "5"}},
+		{2, "want networks", []string{"rules", "list", "--home-net", "home"}},
 		{2, "0 for no limit", []string{"produce", "--rate", "-1"}},
 		{2, "accepts 1 arg", []string{"trace"}},
 		{2, "events", []string{"run", "--events", "0"}},
