@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
-// Chart is a line chart that may be drawn while its numbers come in: each
-// drawing takes well under a millisecond, and cells that measure need not link
-// a plotting library for it.
+// Chart is a line chart that is drawn while its numbers come in. A drawing takes
+// well under a millisecond, and cells that measure need not link a plotting
+// library for it. It is for one goroutine.
 type Chart struct {
-	Title string // what the chart shows, or better: the finding
-	X, Y  string // what is on the axes, with units
-
-	lines []*chartLine
-	marks []chartMark
+	title, x, y string
+	lines       []*chartLine
+	marks       []chartMark
+	area        *area
 }
 
 type chartLine struct {
@@ -32,20 +32,30 @@ type chartMark struct {
 // apart (https://jfly.uni-koeln.de/color/).
 var palette = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
+// NewChart begins a chart at the end of the output. Its title says what is to be
+// seen in it; x and y say what is on the axes, with units.
+func NewChart(title, x, y string) *Chart {
+	return &Chart{title: title, x: x, y: y, area: newArea()}
+}
+
 // Add adds a point to a line, which it begins if there is none of that name.
-// Points are joined in the order in which they come.
+// Points are joined in the order in which they come. The chart is drawn at most
+// ten times a second: see Close.
 func (c *Chart) Add(line string, x, y float64) {
-	for _, l := range c.lines {
-		if l.name == line {
-			l.points = append(l.points, [2]float64{x, y})
-			return
-		}
+	at := slices.IndexFunc(c.lines, func(l *chartLine) bool { return l.name == line })
+	if at < 0 {
+		at = len(c.lines)
+		c.lines = append(c.lines, &chartLine{name: line})
 	}
-	c.lines = append(c.lines, &chartLine{line, [][2]float64{{x, y}}})
+	c.lines[at].points = append(c.lines[at].points, [2]float64{x, y})
+	c.area.showSoon(c)
 }
 
 // Mark marks a moment: what happened at x.
 func (c *Chart) Mark(x float64, what string) { c.marks = append(c.marks, chartMark{x, what}) }
+
+// Close draws the chart as it is now.
+func (c *Chart) Close() { c.area.show(c) }
 
 // HTML draws the chart. Both axes begin at zero.
 func (c *Chart) HTML() HTML {
@@ -59,8 +69,9 @@ func (c *Chart) HTML() HTML {
 			xMax, yMax = max(xMax, p[0]), max(yMax, p[1])
 		}
 	}
-	xTicks, xMax := ticks(xMax, 8)
+	xTicks, _ := ticks(xMax, 7)
 	yTicks, yMax := ticks(yMax, 5)
+	xMax = max(xMax, xTicks[1])
 	x := func(v float64) float64 { return left + v/xMax*(width-left-right) }
 	y := func(v float64) float64 { return height - bottom - v/yMax*(height-top-bottom) }
 
@@ -69,14 +80,17 @@ func (c *Chart) HTML() HTML {
 	label := func(x, y float64, anchor, style, text string) {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(text))
 	}
-	label(8, 20, "start", `font-size="15" font-weight="bold"`, c.Title)
-	label(8, 42, "start", `fill="#666"`, c.Y)
-	label(width-right, height-8, "end", `fill="#666"`, c.X)
+	label(8, 20, "start", `font-size="15" font-weight="bold"`, c.title)
+	label(8, 42, "start", `fill="#666"`, c.y)
+	label(width-right, height-8, "end", `fill="#666"`, c.x)
 	for _, v := range yTicks {
 		fmt.Fprintf(&b, `<path d="M%d %.1fH%d" stroke="#e4e7ea"/>`, left, y(v), width-right)
 		label(left-6, y(v)+4, "end", "", tickText(v))
 	}
 	for _, v := range xTicks {
+		if v > xMax {
+			break
+		}
 		label(x(v), height-bottom+18, "middle", "", tickText(v))
 	}
 	for i, m := range c.marks {

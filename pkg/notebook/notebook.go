@@ -94,16 +94,13 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// remedy says what to do about the errors that a reader can do something about.
+// remedy says what to do about errors that do not say it themselves.
 func remedy(err error) string {
-	var dns interface{ Temporary() bool }
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "Nothing answers there: is the lab running? In a terminal: go run ./cmd/soclab up, or docker compose up."
 	case errors.Is(err, os.ErrNotExist):
 		return "It is made by an earlier step: run Producer.ipynb, then Consumer_Classifier.ipynb."
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &dns) && dns.Temporary():
-		return "It took too long: is the lab running, or another program busy with it?"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "It took too long: is the lab running, and is another program busy with it?"
 	}
 	return ""
 }

@@ -13,15 +13,15 @@ type Progress struct {
 	what        string
 	total, done int
 	note        string
-	start, last time.Time
-	area        *Area
+	start       time.Time
+	area        *area
 }
 
 // NewProgress shows the begin of work such as "classified" on total events; 0
 // where their number is not known.
 func NewProgress(what string, total int) *Progress {
-	p := &Progress{what: what, total: total, start: time.Now(), area: NewArea()}
-	p.draw()
+	p := &Progress{what: what, total: total, start: time.Now(), area: newArea()}
+	p.area.show(p)
 	return p
 }
 
@@ -30,22 +30,15 @@ func NewProgress(what string, total int) *Progress {
 func (p *Progress) Add(events int, note string) {
 	p.done += events
 	p.note = note
-	if time.Since(p.last) > 100*time.Millisecond {
-		p.draw()
-	}
+	p.area.showSoon(p)
 }
 
 // Close draws the end.
-func (p *Progress) Close() { p.draw() }
-
-func (p *Progress) draw() {
-	p.last = time.Now()
-	p.area.Show(p)
-}
+func (p *Progress) Close() { p.area.show(p) }
 
 // HTML draws the progress.
 func (p *Progress) HTML() HTML {
-	elapsed := p.last.Sub(p.start).Seconds()
+	elapsed := time.Since(p.start).Seconds()
 	parts := []string{Count(p.done) + " events " + p.what}
 	bar := ""
 	if p.total > 0 {

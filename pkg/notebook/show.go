@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"strings"
+	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
 )
@@ -41,17 +42,25 @@ func Show(things ...any) {
 	gonbui.Sync() // else what is still on its way when the cell ends is lost
 }
 
-// Area is a place in the output whose content can be replaced.
-type Area struct{ id string }
+// area is a place in the output whose content can be replaced.
+type area struct {
+	id   string
+	last time.Time // when it was drawn
+}
 
-// NewArea makes an area at the end of the output.
-func NewArea() *Area { return &Area{"area_" + gonbui.UniqueID()} }
+func newArea() *area { return &area{id: "area_" + gonbui.UniqueID()} }
 
-// Show replaces what the area shows by a thing other than a picture, as [Show]
-// knows them; a string is plain text here.
-func (a *Area) Show(thing any) {
+func (a *area) show(thing any) {
+	a.last = time.Now()
 	gonbui.UpdateHtml(a.id, string(render(thing)))
 	gonbui.Sync()
+}
+
+// showSoon shows things that change faster than they can be watched.
+func (a *area) showSoon(thing any) {
+	if time.Since(a.last) > 100*time.Millisecond {
+		a.show(thing)
+	}
 }
 
 func render(thing any) HTML {

@@ -74,7 +74,8 @@ func (w *Worker) Crash() error {
 	return err
 }
 
-// Stop tells the worker to finish, as Ctrl-C does, and waits for it.
+// Stop tells the worker to finish, as Ctrl-C does, and waits for it. A cell
+// should defer it: a worker that outlived its cell would go on.
 func (w *Worker) Stop() error {
 	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", w.cmd, err)
