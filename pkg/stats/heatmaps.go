@@ -94,9 +94,9 @@ func PlotConfusion(s *Scores) (*Figure, error) {
 	panel.Heading = "What it is (row), what it was called (column)"
 	panel.Legend = []Swatch{{"right", blue}, {"wrong", vermillion}}
 	return &Figure{
-		Title: fmt.Sprintf("%.0f %% of the labels are right, %d of %s found",
-			100*s.Overall.Precision, s.Overall.Found, counted(s.Overall.Incidents, "incident")),
-		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.2f; %s", counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
+		Title: fmt.Sprintf("%s of %s right, %d of %s found",
+			thousands(s.Overall.Right), counted(s.Overall.Labelled, "label"), s.Overall.Found, counted(s.Overall.Incidents, "incident")),
+		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.3f; %s", counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
 		Width:    width,
 		Panels:   []Panel{panel},
 	}, nil

@@ -339,13 +339,13 @@ func (gridLines) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// timeTicks are at most nine round times; a second line says the day (or the
+// timeTicks are at most ten round times; a second line says the day (or the
 // year of days), at the first tick and wherever it changes.
 func timeTicks(first, last time.Time) []plot.Tick {
 	span := last.Unix() - first.Unix()
 	var step int64
 	for _, step = range shownWidths {
-		if span/step < 8 {
+		if span/step < 10 {
 			break
 		}
 	}
@@ -493,27 +493,33 @@ func tickText(d time.Duration) string {
 	return fmt.Sprintf("%d ns", d)
 }
 
-// marks are named vertical lines; each name stands a line lower than the one
-// before, on the side where there is more room.
+// marks are named vertical lines from left to right. Each name stands a line
+// lower than the one before: the first to the left of its line and the others
+// to the right, as far as there is room.
 type marks []struct {
 	x    float64
 	name string
 }
 
 func (m marks) Plot(c draw.Canvas, p *plot.Plot) {
+	const gap, line = vg.Length(4), vg.Length(14)
 	x, _ := p.Transforms(&c)
-	line := draw.LineStyle{Color: vermillion, Width: 1, Dashes: []vg.Length{3, 2}}
+	dashes := draw.LineStyle{Color: vermillion, Width: 1, Dashes: []vg.Length{3, 2}}
+	for i, mark := range m {
+		c.StrokeLine2(dashes, x(mark.x), c.Min.Y, x(mark.x), c.Max.Y-vg.Length(i)*line)
+	}
 	style := sans(9, vermillion)
 	style.YAlign = draw.YTop
 	for i, mark := range m {
-		top := c.Max.Y - vg.Length(i)*14
-		at := x(mark.x)
-		c.StrokeLine2(line, at, c.Min.Y, at, top)
-		words := style
-		offset := vg.Length(4)
-		if at > c.Center().X {
-			words.XAlign, offset = draw.XRight, -4
+		width := style.Width(mark.name)
+		right, left := x(mark.x)+gap, x(mark.x)-gap-width
+		at := vg.Point{X: right, Y: c.Max.Y - vg.Length(i)*line}
+		if i == 0 && left >= c.Min.X || right+width > c.Max.X {
+			at.X = left
 		}
-		c.FillText(words, vg.Point{X: at + offset, Y: top}, mark.name)
+		behind := vg.Rectangle{Min: vg.Point{X: at.X, Y: at.Y - line + 2}, Max: vg.Point{X: at.X + width, Y: at.Y}}
+		c.SetColor(white) // where another mark's line crosses
+		c.Fill(behind.Path())
+		c.FillText(style, at, mark.name)
 	}
 }

@@ -111,7 +111,7 @@ func TestTitlesSayTheFinding(t *testing.T) {
 		{func() (*Figure, error) { return PlotSources(s) }, "172.16.0.9 is the busiest source: 353 of 6,441 events"},
 		{func() (*Figure, error) { return PlotHeatmap(s) }, "172.16.0.9 leads: 127 detections of 3 techniques"},
 		{func() (*Figure, error) { return PlotLatency(s) }, ""},
-		{func() (*Figure, error) { return PlotConfusion(scores) }, "93 % of the labels are right, 9 of 9 incidents found"},
+		{func() (*Figure, error) { return PlotConfusion(scores) }, "341 of 366 labels right, 9 of 9 incidents found"},
 	} {
 		f, err := test.figure()
 		if err != nil {
@@ -224,9 +224,9 @@ func TestTicks(t *testing.T) {
 		}
 	}
 	for span, want := range map[time.Duration][]string{
-		8 * time.Second:      {"12:00:00\n1 Mar", "12:00:02\n ", "12:00:04\n ", "12:00:06\n ", "12:00:08\n "},
-		24 * time.Hour:       {"12:00\n1 Mar", "16:00\n ", "20:00\n ", "00:00\n2 Mar", "04:00\n ", "08:00\n ", "12:00\n "},
-		4 * 24 * time.Hour:   {"2 Mar\n2026", "3 Mar\n ", "4 Mar\n ", "5 Mar\n "},
+		8 * time.Second:      {"12:00:00\n1 Mar", "12:00:01\n ", "12:00:02\n ", "12:00:03\n ", "12:00:04\n ", "12:00:05\n ", "12:00:06\n ", "12:00:07\n ", "12:00:08\n "},
+		24 * time.Hour:       {"12:00\n1 Mar", "15:00\n ", "18:00\n ", "21:00\n ", "00:00\n2 Mar", "03:00\n ", "06:00\n ", "09:00\n ", "12:00\n "},
+		5 * 24 * time.Hour:   {"2 Mar\n2026", "3 Mar\n ", "4 Mar\n ", "5 Mar\n ", "6 Mar\n "},
 		730 * 24 * time.Hour: {"22 Oct\n2026", "21 Oct\n2027"},
 	} {
 		var labels []string
