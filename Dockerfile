@@ -12,7 +12,7 @@ COPY --from=go /usr/local/go /usr/local/go
 ENV GOPATH=/go GOCACHE=/go/cache GOTOOLCHAIN=local CGO_ENABLED=0 \
     GOFLAGS="-buildvcs=false -modcacherw" \
     SOCLAB_HOME=/opt/soclab \
-    PATH=/opt/soclab/jupyter/bin:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin
+    PATH=/opt/soclab/jupyter/bin:/usr/local/go/bin:$PATH
 WORKDIR /soclab
 
 # The environment that `soclab up` makes, by the same code and pins. That code is
@@ -35,13 +35,13 @@ COPY . .
 RUN go list -deps -f '{{with .Module}}{{if not .Main}}{{$.ImportPath}}{{end}}{{end}}' ./cmd/... ./pkg/... >/imports
 
 FROM modules
+RUN useradd --uid 1000 lab && mkdir -m 1777 /home/lab
 COPY --from=environment /opt/soclab /opt/soclab
 COPY --from=imports /imports /opt/soclab/imports
 RUN umask 0 && go build $(cat /opt/soclab/imports)
 RUN --mount=type=bind,target=/soclab \
     umask 0 && go build ./... && go build -o /opt/soclab/jupyter/bin/ ./cmd/soclab
 COPY --chmod=755 internal/image/entrypoint.sh /usr/local/bin/entrypoint
-RUN useradd --uid 1000 lab && mkdir -m 1777 /home/lab
 ENV HOME=/home/lab USER=lab
 USER 1000:1000
 EXPOSE 8888
