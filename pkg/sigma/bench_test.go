@@ -2,64 +2,29 @@ package sigma
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"net/netip"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"soclab/pkg/event"
+	"soclab/pkg/traffic"
 )
 
-// traffic is what a home network of 200 hosts may look like: web requests, DNS
-// questions, connections and logins, with a few that the default rules detect.
-// The same seed gives the same events, a millisecond apart.
-func traffic(seed uint64, n int) []event.Record {
-	random := rand.New(rand.NewPCG(seed, 0))
-	pick := func(s string) string {
-		words := strings.Fields(s)
-		return words[random.IntN(len(words))]
-	}
-	outside := func() netip.Addr {
-		return netip.AddrFrom4([4]byte{byte(60 + random.IntN(40)), byte(random.IntN(20)), 7, byte(random.IntN(50))})
+// generated is benign traffic mixed with attacks, 2 % of the events, as records
+// of one partition. The same seed gives the same events.
+func generated(t testing.TB, seed uint64, n int) []event.Record {
+	t.Helper()
+	generator, err := traffic.NewGenerator(traffic.Options{Seed: seed, Start: noon, Events: n, AttackShare: 0.02})
+	if err != nil {
+		t.Fatal(err)
 	}
 	records := make([]event.Record, n)
 	for i := range records {
-		e := event.Event{
-			Timestamp: noon.Add(time.Duration(i) * time.Millisecond),
-			ID:        fmt.Sprintf("C%08x", i),
-			Source:    event.Endpoint{IP: netip.AddrFrom4([4]byte{10, 0, 1, byte(random.IntN(200))}), Port: event.Known(int64(1024 + random.IntN(60000)))},
+		e, err := generator.Next()
+		if err != nil {
+			t.Fatal(err)
 		}
-		e.Source.Bytes, e.Destination.Bytes = event.Known(int64(random.IntN(4000))), event.Known(int64(random.IntN(90000)))
-		switch k := random.IntN(100); {
-		case k < 35:
-			e.Dataset, e.Category, e.Action = "zeek.http", "web", "request"
-			e.Destination.IP, e.Destination.Port = outside(), event.Known(80)
-			e.Transport, e.Protocol = "tcp", "http"
-			e.URL = event.URL{Domain: pick("www.example.org cdn.example.net api.example.com"), Path: "/" + pick("index.html img/logo.png v1/items search"), Query: pick("q=shoes page=2 id=7&sort=asc")}
-			e.HTTP = event.HTTP{Method: pick("GET GET GET POST"), Status: event.Known(200)}
-			e.UserAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-		case k < 65:
-			e.Dataset, e.Category, e.Action = "zeek.dns", "network", "query"
-			e.Destination.IP, e.Destination.Port = netip.MustParseAddr("10.0.0.2"), event.Known(53)
-			e.Transport, e.Protocol = "udp", "dns"
-			e.DNS = event.DNS{Question: pick("www mail cdn api") + fmt.Sprint(random.IntN(300)) + ".example.org", Type: pick("A A AAAA HTTPS"), ResponseCode: "NOERROR", Answers: "93.184.216.34"}
-		case k < 92:
-			e.Dataset, e.Category, e.Action = "zeek.conn", "network", "connection"
-			e.Destination.IP, e.Destination.Port = outside(), event.Known(443)
-			e.Transport, e.Protocol, e.ConnState = "tcp", "ssl", "SF"
-			e.Duration = event.Known(int64(random.IntN(1e9)))
-			if random.IntN(10) == 0 {
-				e.Destination.Port, e.ConnState, e.Protocol = event.Known(int64(random.IntN(2000))), "S0", ""
-			}
-		default:
-			e.Dataset, e.Category, e.Action = "system.auth", "authentication", "login"
-			e.Destination.IP, e.Destination.Port = netip.AddrFrom4([4]byte{10, 0, 0, byte(random.IntN(20))}), event.Known(22)
-			e.Protocol, e.User, e.Outcome = "ssh", pick("ann bob eve root"), pick("success success success failure")
-		}
-		records[i] = event.Record{Event: e, Offset: int64(i), Time: e.Timestamp}
+		records[i] = event.Record{Event: *e, Offset: int64(i), Time: e.Timestamp}
 	}
 	return records
 }
@@ -82,7 +47,8 @@ func BenchmarkDefaultRules(b *testing.B) {
 		b.Fatal(err)
 	}
 	const events = 200_000
-	records := traffic(1, events)
+	records := generated(b, 1, events)
+	span := records[events-1].Timestamp.Sub(records[0].Timestamp)
 	c := NewClassifier(rules)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -99,7 +65,7 @@ func BenchmarkDefaultRules(b *testing.B) {
 		passes++
 		for i := range records { // the log goes on
 			records[i].Offset += events
-			records[i].Timestamp = records[i].Timestamp.Add(events * time.Millisecond)
+			records[i].Timestamp = records[i].Timestamp.Add(span)
 		}
 	}
 	n := float64(passes * events)

@@ -197,7 +197,7 @@ func TestNoAllocations(t *testing.T) {
 			plain.Rules = append(plain.Rules, r)
 		}
 	}
-	records := traffic(4, 2000)
+	records := generated(t, 4, 2000)
 	for i, v := range NewClassifier(plain).Classify(context.Background(), &event.Batch{Records: records}) {
 		if v.RuleID == "" {
 			calm = append(calm, records[i])

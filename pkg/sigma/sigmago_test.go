@@ -81,7 +81,7 @@ func TestAgainstSigmaGo(t *testing.T) {
 		t.Fatalf("only %d rules run on both engines", len(pairs))
 	}
 	matches := 0
-	for _, r := range traffic(9, 2000) {
+	for _, r := range generated(t, 9, 10_000) {
 		m := asMap(&r.Event)
 		for _, p := range pairs {
 			if !p.ours.route.takes(&r.Event) {
@@ -110,7 +110,7 @@ func TestAgainstSigmaGo(t *testing.T) {
 // takes.
 func BenchmarkEngines(b *testing.B) {
 	pairs := bothEngines(b)
-	records := traffic(1, 2000)
+	records := generated(b, 1, 2000)
 	b.Run("soclab", func(b *testing.B) {
 		set := new(RuleSet)
 		for _, p := range pairs {
