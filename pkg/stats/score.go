@@ -140,6 +140,8 @@ type Scores struct {
 	// incidents and are not left out, Averaged of them.
 	MacroF1  float64 `json:"macro_f1"`
 	Averaged int     `json:"averaged"`
+	// MacroF1All is the same with those that are left out.
+	MacroF1All float64 `json:"macro_f1_all"`
 
 	// FalseAlarms are labelled rows of benign events, also those of left-out
 	// techniques; per hour of event time (0 where the rows span no time), and
@@ -337,10 +339,15 @@ func (c *comparison) scores() *Scores {
 	s.ByTechnique = finished(techniques)
 	s.ByScenario = finished(scenarios)
 	s.Overall.ID = "all"
+	all, sum := 0, 0.0
 	for i := range s.ByTechnique {
 		t := &s.ByTechnique[i]
 		if known, err := attack.TechniqueByID(t.ID); err == nil {
 			t.Name = known.Name
+		}
+		if t.Incidents > 0 {
+			all++
+			sum += t.F1
 		}
 		if t.LeftOut {
 			continue
@@ -353,6 +360,7 @@ func (c *comparison) scores() *Scores {
 	}
 	s.Overall.finish()
 	s.MacroF1 /= float64(max(s.Averaged, 1))
+	s.MacroF1All = sum / float64(max(all, 1))
 	s.Confusion = newConfusion(c.confusion)
 	return s
 }

@@ -84,7 +84,11 @@ func (s *Summary) rate() string {
 // WriteText writes the scores as tables for a terminal.
 func (s *Scores) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Macro F1 %.3f over %s; %s\n", s.MacroF1, counted(s.Averaged, "technique"), s.falseAlarmText())
+	all := ""
+	if s.MacroF1All != s.MacroF1 {
+		all = fmt.Sprintf(" (%.3f with those left out)", s.MacroF1All)
+	}
+	fmt.Fprintf(&b, "Macro F1 %.3f over %s%s; %s\n", s.MacroF1, counted(s.Averaged, "technique"), all, s.falseAlarmText())
 	if s.Unseen > 0 {
 		fmt.Fprintf(&b, "%s of the truth not among the rows\n", counted(s.Unseen, "attack event"))
 	}
