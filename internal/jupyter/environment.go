@@ -33,6 +33,10 @@ var requirements []byte
 //go:embed overrides.json
 var overrides []byte
 
+// exports makes "Save and Export Notebook As HTML" put pictures into the page,
+// so that a report is one file.
+const exports = `{"HTMLExporter": {"embed_images": true}}`
+
 // oldestPython is the first minor version of Python 3 that JupyterLab's parts
 // run on (jupyterlab's Requires-Python and those of its dependencies).
 const oldestPython = 11
@@ -56,10 +60,15 @@ func Install(ctx context.Context, root, home string, progress io.Writer) (*Envir
 	if runtime.GOOS == "windows" {
 		return nil, errors.New("the Go kernel does not run on native Windows: use WSL2 (wsl --install, then clone and run there) or Docker (docker compose up)")
 	}
-	e := &Environment{root: root, folder: filepath.Join(home, "jupyter")}
-	if err := os.MkdirAll(e.folder, 0o700); err != nil {
+	folder := filepath.Join(home, "jupyter")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("install JupyterLab: %w", err)
 	}
+	folder, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return nil, fmt.Errorf("install JupyterLab: %w", err)
+	}
+	e := &Environment{root: root, folder: folder}
 	lock := flock.New(filepath.Join(e.folder, "install.lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("wait for another installation in %s: %w", e.folder, err)
@@ -192,11 +201,13 @@ func (e *Environment) installKernel(ctx context.Context) error {
 		return err
 	}
 	files := map[string][]byte{
-		filepath.Join("kernels", KernelName, "kernel.json"): spec,
-		filepath.Join("lab", "settings", "overrides.json"):  overrides,
+		"share/jupyter/kernels/" + KernelName + "/kernel.json": spec,
+		"share/jupyter/lab/settings/overrides.json":            overrides,
+		"etc/jupyter/jupyter_nbconvert_config.json":            []byte(exports),
+		"etc/jupyter/jupyter_server_config.json":               []byte(exports),
 	}
 	for name, data := range files {
-		file := filepath.Join(e.python(), "share", "jupyter", name)
+		file := filepath.Join(e.python(), filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return fmt.Errorf("install the kernel: %w", err)
 		}

@@ -88,6 +88,7 @@ func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 
 	cmd := e.Command(context.WithoutCancel(ctx), "jupyter-lab", append([]string{
 		"--no-browser",
+		"--allow-root", // in containers that is often the only user
 		"--ServerApp.ip=" + o.Host,
 		"--ServerApp.port=" + strconv.Itoa(port),
 		"--ServerApp.port_retries=0",
