@@ -1,0 +1,396 @@
+// Package notebooks_test executes the lab's notebooks as a reader would, and
+// checks what they show.
+package notebooks_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"soclab/internal/folder"
+	"soclab/internal/jupyter"
+	"soclab/internal/stack"
+	"soclab/pkg/event"
+	"soclab/pkg/store"
+	"soclab/pkg/stream"
+)
+
+const notebooks = "1. Mittre classification"
+
+// lab is a stack and data of its own, and the JupyterLab that all share.
+type lab struct {
+	*jupyter.Environment
+	*stack.Stack
+	data string
+}
+
+// newLab starts a lab, and installs JupyterLab first where it is missing.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	ctx := t.Context()
+	root, err := folder.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, err := folder.Home()
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment, err := jupyter.Install(ctx, root, home, os.Stderr)
+	if err != nil {
+		need(t, "JupyterLab could not be installed, so no notebook was executed: %v", err)
+	}
+	running, err := stack.Start(ctx, stack.Options{Home: t.TempDir(), FreePorts: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := running.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &lab{environment, running, t.TempDir()}
+}
+
+// need fails the test under CI and skips it, loudly, elsewhere.
+func need(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf(format, args...)
+	}
+	fmt.Fprintf(os.Stderr, "SKIPPED %s: "+format+"\n", append([]any{t.Name()}, args...)...)
+	t.Skipf(format, args...)
+}
+
+// environ is what cells need to know of the lab.
+func (l *lab) environ() []string {
+	return []string{
+		"SOCLAB_DATA=" + l.data,
+		"KAFKA_BROKERS=" + strings.Join(l.Brokers, ","),
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP,
+		"JAEGER_URL=" + l.Jaeger,
+		"CONSOLE_URL=" + l.Console,
+	}
+}
+
+// notebook is an executed notebook.
+type notebook struct {
+	Cells []cell `json:"cells"`
+}
+
+type cell struct {
+	ID       string `json:"id"`
+	Type     string `json:"cell_type"`
+	Metadata struct {
+		Tags []string `json:"tags"`
+	} `json:"metadata"`
+	Source  lines    `json:"source"`
+	Outputs []output `json:"outputs"`
+
+	seconds float64 // from its request to its reply
+}
+
+type output struct {
+	Type  string           `json:"output_type"`
+	Name  string           `json:"name"` // stdout, stderr
+	Text  lines            `json:"text"`
+	Error lines            `json:"evalue"`
+	Data  map[string]lines `json:"data"`
+}
+
+// lines is text, which a notebook has whole or in lines.
+type lines string
+
+func (l *lines) UnmarshalJSON(data []byte) error {
+	var list []string
+	if json.Unmarshal(data, &list) == nil {
+		*l = lines(strings.Join(list, ""))
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(l))
+}
+
+func read(t *testing.T, file string) *notebook {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &notebook{}
+	if err := json.Unmarshal(data, n); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return n
+}
+
+// execute runs all cells of a notebook in a new kernel. The error is that of
+// the first cell that failed, after which none is run.
+func (l *lab) execute(t *testing.T, name string, env ...string) (*notebook, error) {
+	t.Helper()
+	source, err := filepath.Abs(filepath.Join(notebooks, name+".ipynb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := filepath.Abs("testdata/execute.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := filepath.Join(t.TempDir(), "executed.ipynb")
+	cmd := l.Command(t.Context(), "python", script, source, result)
+	cmd.Env = slices.Concat(cmd.Env, l.environ(), env)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	times, failed := cmd.Output()
+	if _, ok := errors.AsType[*exec.ExitError](failed); failed != nil && !ok {
+		t.Fatal(failed)
+	}
+	if _, err := os.Stat(result); err != nil {
+		t.Fatalf("%s was not executed: %s", name, said.String())
+	}
+	n := read(t, result)
+	for scanner := bufio.NewScanner(bytes.NewReader(times)); scanner.Scan(); {
+		var timed struct {
+			ID      string
+			Seconds float64
+		}
+		if err := json.Unmarshal(scanner.Bytes(), &timed); err != nil {
+			t.Fatal(err)
+		}
+		n.cell(t, timed.ID).seconds = timed.Seconds
+	}
+	if failed != nil {
+		return n, fmt.Errorf("%s: %s", name, said.String())
+	}
+	return n, nil
+}
+
+func (n *notebook) cell(t *testing.T, id string) *cell {
+	t.Helper()
+	for i := range n.Cells {
+		if n.Cells[i].ID == id {
+			return &n.Cells[i]
+		}
+	}
+	t.Fatalf("there is no cell %q", id)
+	return nil
+}
+
+// shown is all that a cell shows, but for the data of pictures.
+func (c *cell) shown() string {
+	var b strings.Builder
+	for _, o := range c.Outputs {
+		b.WriteString(string(o.Text))
+		for kind, data := range o.Data {
+			if kind == "image/png" {
+				data = "PNG"
+			}
+			b.WriteString(string(data) + "\n")
+		}
+	}
+	return b.String()
+}
+
+func (n *notebook) expect(t *testing.T, id string, want ...string) {
+	t.Helper()
+	shown := n.cell(t, id).shown()
+	for _, w := range want {
+		if !strings.Contains(shown, w) {
+			t.Errorf("cell %s: want %q in its output, which is:\n%.2000s", id, w, shown)
+		}
+	}
+}
+
+// TestInOrder executes the notebooks in their order, in one new lab. With -v it
+// prints how long each cell took.
+func TestInOrder(t *testing.T) {
+	l := newLab(t)
+	for _, step := range []struct {
+		name  string
+		check func(*testing.T, *lab, *notebook)
+	}{
+		{"Producer", checkProducer},
+		{"Consumer_Classifier", checkConsumer},
+		{"Statistics", checkStatistics},
+	} {
+		n, err := l.execute(t, step.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s:\n%s", step.name, n.timing())
+		step.check(t, l, n)
+	}
+}
+
+func checkProducer(t *testing.T, l *lab, n *notebook) {
+	const events = 10_000 + 2000
+	n.expect(t, "one-event", "@timestamp", "event.id", "source.ip")
+	n.expect(t, "ten-events", "2026-03-02T09:00")
+	n.expect(t, "publish", "10,000 events sent")
+	n.expect(t, "message", "header traceparent: 00-", `"event.id":"`)
+	n.expect(t, "links", l.Console+"/topics/events.raw", l.Jaeger+"/trace/")
+	n.expect(t, "steady", "2,000 events sent")
+	n.expect(t, "decoupled", "holds **12,000** events. **0** consumers")
+	if got := l.records(t, stream.Raw); got != events {
+		t.Errorf("the topic holds %d records, want %d", got, events)
+	}
+	raw, err := os.ReadFile(filepath.Join(l.data, "raw_packets.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bytes.Count(raw, []byte("\n")) - 1; got != events {
+		t.Errorf("raw_packets.csv has %d rows, want %d", got, events)
+	}
+}
+
+func checkConsumer(t *testing.T, l *lab, n *notebook) {
+	n.expect(t, "one-event", "SQL Injection in a Web Request", "T1190", "url.query|contains", "id=7&#39; or &#39;1&#39;=&#39;1")
+	n.expect(t, "own-rule-try", "from 203.0.113.7: match true", `user.name is "root"`, "from 10.0.0.7: match false")
+	n.expect(t, "lag-now", "**12,000** of them wait")
+	n.expect(t, "loop", "12,000 events classified", "0 waiting", "detections")
+	n.expect(t, "detections", "technique", "T1")
+	n.expect(t, "trace", "kafka.produce", "in the queue", "kafka.consume", "classification", "storage.write", "// ")
+	n.expect(t, "stages", "kafka.produce", "wait in the queue", "kafka.consume", "classification", "storage.write")
+	n.expect(t, "dead-letters", "not JSON", "70000", "each key once")
+	for _, chart := range []string{"slow", "sharing", "direct", "queue"} {
+		n.expect(t, chart, "<svg", "<polyline")
+	}
+	n.expect(t, "sharing", "[0 1 2]", "[]")
+	n.expect(t, "direct", "of them are lost")
+	n.expect(t, "queue", "kill -9", "new worker")
+	n.expect(t, "complete", "17,003 records in the topic: 17,000 rows, 0 of them doubled, and 3 dead letters")
+
+	type place struct {
+		partition int
+		offset    int64
+	}
+	rows, detections := map[place]bool{}, 0
+	for row, err := range store.Read(filepath.Join(l.data, "classified_packets.csv")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := place{row.Partition, row.Offset}
+		if rows[at] {
+			t.Errorf("two rows of %v", at)
+		}
+		rows[at] = true
+		if row.Verdict.Class != event.Benign {
+			detections++
+		}
+	}
+	if len(rows) != 17_000 || detections == 0 {
+		t.Errorf("%d rows with %d detections, want 17,000 and some", len(rows), detections)
+	}
+	if got := l.records(t, stream.Classified); got < 17_000 {
+		t.Errorf("%s holds %d records, want at least 17,000", stream.Classified, got)
+	}
+}
+
+func checkStatistics(t *testing.T, _ *lab, n *notebook) {
+	n.expect(t, "load", "**17,000 events**")
+	for _, figure := range []string{"classes", "tactics", "techniques", "timeline", "sources", "heatmap", "latency", "confusion"} {
+		n.expect(t, figure, "PNG")
+	}
+	n.expect(t, "processing", "partition", "missing")
+	n.expect(t, "scores", "attacks were found", "T1110")
+	n.expect(t, "agree", "17,000 rows; 0 records without a row; 0 rows with another id", "; 0 repeated ids")
+}
+
+// records counts the records of a topic.
+func (l *lab) records(t *testing.T, topic string) (n int64) {
+	t.Helper()
+	positions, err := stream.Cluster{Brokers: l.Brokers}.Positions(t.Context(), "", topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		n += p.End - p.First
+	}
+	return n
+}
+
+// TestSentences checks that a cell which cannot do its work says why, and ends.
+func TestSentences(t *testing.T) {
+	l := newLab(t)
+	for _, c := range []struct {
+		name, notebook, cell string
+		env                  []string
+		want                 string
+	}{
+		{"no broker for the producer", "Producer", "publish", []string{"KAFKA_BROKERS=127.0.0.1:1"}, "no Kafka answers at 127.0.0.1:1"},
+		{"no broker for the consumer", "Consumer_Classifier", "lag-now", []string{"KAFKA_BROKERS=127.0.0.1:1"}, "no Kafka answers at 127.0.0.1:1"},
+		{"consumer before producer", "Consumer_Classifier", "lag-now", nil, "events.raw is empty: run Producer.ipynb first"},
+		{"statistics before all", "Statistics", "load", nil, "run Producer.ipynb, then Consumer_Classifier.ipynb"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n, err := l.execute(t, c.notebook, c.env...)
+			if err == nil {
+				t.Fatal("the notebook succeeded")
+			}
+			n.expect(t, c.cell, c.want)
+			if shown := n.cell(t, c.cell).shown(); strings.Contains(shown, "goroutine") {
+				t.Errorf("the output has a stack trace:\n%s", shown)
+			}
+			if took := n.cell(t, c.cell).seconds; took > 30 {
+				t.Errorf("it took %.0f s to say so", took)
+			}
+		})
+	}
+}
+
+// TestWritten checks how the notebooks are written: short cells, each after a
+// sentence, and outputs only in Statistics.
+func TestWritten(t *testing.T) {
+	for _, name := range []string{"Producer", "Consumer_Classifier", "Statistics"} {
+		n := read(t, filepath.Join(notebooks, name+".ipynb"))
+		if n.Cells[0].Type != "markdown" || n.Cells[1].ID != "imports" {
+			t.Errorf("%s does not begin with its goal and its imports", name)
+		}
+		for _, c := range n.Cells {
+			if c.Type == "markdown" {
+				continue
+			}
+			if lines := strings.Count(string(c.Source), "\n") + 1; lines > 30 {
+				t.Errorf("%s: cell %s has %d lines", name, c.ID, lines)
+			}
+			if len(c.Outputs) > 0 && name != "Statistics" {
+				t.Errorf("%s: cell %s has an output: clear it before committing", name, c.ID)
+			}
+		}
+	}
+}
+
+// timing is a table of how long each cell took.
+func (n *notebook) timing() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var plain []float64 // without cells that are meant to take their time
+	for i, c := range n.Cells {
+		if c.Type != "code" {
+			continue
+		}
+		note := ""
+		switch {
+		case slices.Contains(c.Metadata.Tags, "live"):
+			note = "live"
+		case i == 1:
+			note = "first"
+		default:
+			plain = append(plain, c.seconds)
+		}
+		fmt.Fprintf(w, "%s\t%.2f s\t%s\n", c.ID, c.seconds, note)
+	}
+	w.Flush()
+	slices.Sort(plain)
+	fmt.Fprintf(&b, "median %.2f s, heaviest %.2f s, without live cells\n", plain[len(plain)/2], plain[len(plain)-1])
+	return b.String()
+}
