@@ -5,14 +5,14 @@
 
 FROM golang:1.26-bookworm AS go
 RUN cd /usr/local/go && rm -rf api doc misc test \
- && find src -name testdata -prune -exec rm -rf {} + -o -name '*_test.go' -exec rm {} +
+ && find src -type f \( -path '*/testdata/*' -o -name '*_test.go' \) -delete
 
 FROM python:3.13-slim-bookworm AS base
 COPY --from=go /usr/local/go /usr/local/go
 ENV GOPATH=/go GOCACHE=/go/cache GOTOOLCHAIN=local CGO_ENABLED=0 \
     GOFLAGS="-buildvcs=false -modcacherw" \
     SOCLAB_HOME=/opt/soclab \
-    PATH=/opt/soclab/jupyter/bin:/usr/local/go/bin:$PATH
+    PATH=/opt/soclab/jupyter/bin:/opt/soclab/jupyter/python/bin:/usr/local/go/bin:$PATH
 WORKDIR /soclab
 
 # The environment that `soclab up` makes, by the same code and pins. That code is
@@ -26,7 +26,8 @@ RUN --mount=type=bind,source=internal/jupyter,target=/soclab/internal/jupyter \
 
 FROM base AS modules
 COPY go.mod go.sum ./
-RUN umask 0 && go mod download
+RUN umask 0 && go mod download \
+ && find /go/pkg/mod -type f \( -name '*.zip' -o -path '*/testdata/*' -o -name '*_test.go' \) -delete
 
 # The packages of other modules that the lab imports: a list that stays the same
 # as long as no import is added, and with it the layer that is built from it.
@@ -35,7 +36,7 @@ COPY . .
 RUN go list -deps -f '{{with .Module}}{{if not .Main}}{{$.ImportPath}}{{end}}{{end}}' ./cmd/... ./pkg/... >/imports
 
 FROM modules
-RUN useradd --uid 1000 lab && mkdir -m 1777 /home/lab
+RUN useradd --uid 1000 lab && install -d -m 1777 /home/lab /opt/soclab
 COPY --from=environment /opt/soclab /opt/soclab
 COPY --from=imports /imports /opt/soclab/imports
 RUN umask 0 && go build $(cat /opt/soclab/imports)
