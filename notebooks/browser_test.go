@@ -1,0 +1,237 @@
+package notebooks_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"soclab/internal/jupyter"
+)
+
+// screenshots is where the README's pictures are kept:
+//
+//	go test ./notebooks -run Browser -screenshots images
+var screenshots = flag.String("screenshots", "", "folder for the README's pictures; none are written if empty")
+
+// TestBrowser opens the notebooks in a real JupyterLab in a real browser, runs
+// all cells of each in order, and looks at what appears on the page.
+func TestBrowser(t *testing.T) {
+	chromium := findChromium(t)
+	l := newLab(t)
+	server, err := l.Environment.Start(t.Context(), jupyter.Options{
+		Open: "notebooks/" + notebooks + "/Producer.ipynb",
+		Env:  l.environ(),
+		Args: []string{"--LabApp.expose_app_in_browser=True"}, // as window.jupyterapp
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	p := openPage(t, chromium, server.URL)
+	for _, step := range []struct {
+		name  string
+		check func(*testing.T, *lab, *notebook)
+		seen  map[string]string // cell whose picture must be on the page: its screenshot, or none
+	}{
+		{"Producer", checkProducer, nil},
+		{"Consumer_Classifier", checkConsumer, map[string]string{"loop": "loop.png", "trace": "trace.png", "slow": "lag.png", "queue": ""}},
+		{"Statistics", checkStatistics, map[string]string{"classes": "", "tactics": "", "timeline": "statistics.png", "heatmap": "", "confusion": ""}},
+	} {
+		p.open(step.name)
+		if step.name == "Producer" {
+			p.screenshot("jupyterlab.png")
+			p.completes()
+		}
+		n := p.runAll()
+		step.check(t, l, n)
+		for cell, file := range step.seen {
+			p.scrollTo(n, cell)
+			if file != "" {
+				p.screenshot(file)
+			}
+			if cell != "loop" {
+				p.seesPicture(cell)
+			}
+		}
+	}
+}
+
+func findChromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	need(t, "there is no Chromium on the PATH, so JupyterLab was not tried in a browser (Debian: apt-get install chromium)")
+	return ""
+}
+
+// page is JupyterLab in a browser tab.
+type page struct {
+	*testing.T
+	ctx context.Context
+}
+
+func openPage(t *testing.T, chromium, url string) *page {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 860), chromedp.Flag("no-proxy-server", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("disable-background-networking", true))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	p := &page{t, ctx}
+	if err := chromedp.Run(ctx, emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	p.await(time.Minute, "JupyterLab on the page", `!!window.jupyterapp && jupyterapp.started.then(() => true)`)
+	return p
+}
+
+// eval evaluates JavaScript, in which panel() is the current notebook. A promise
+// is awaited.
+func (p *page) eval(script string, result any) {
+	p.Helper()
+	if err := p.tryEval(script, result); err != nil {
+		p.Fatalf("%s: %v", script, err)
+	}
+}
+
+func (p *page) tryEval(script string, result any) error {
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	script = `(async () => {
+		const panel = () => jupyterapp.shell.currentWidget;
+		return JSON.stringify((await (` + script + `)) ?? null);
+	})()`
+	var text string
+	err := chromedp.Run(ctx, chromedp.Evaluate(script, &text, func(e *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return e.WithAwaitPromise(true)
+	}))
+	if err != nil || result == nil {
+		return err
+	}
+	return json.Unmarshal([]byte(text), result)
+}
+
+// await waits until a condition holds.
+func (p *page) await(limit time.Duration, what, condition string) {
+	p.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		var ok bool
+		err := p.tryEval(condition, &ok)
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.Fatalf("%s: not within %s (%v)", what, limit, err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// open opens a notebook and waits for its kernel.
+func (p *page) open(name string) {
+	p.Helper()
+	path := fmt.Sprintf("%q", "notebooks/"+notebooks+"/"+name+".ipynb")
+	p.eval(`jupyterapp.commands.execute('docmanager:open', {path: `+path+`}).then(() => true)`, nil)
+	p.await(time.Minute, name+" with a kernel", `panel()?.context?.path === `+path+` && panel().context.isReady
+		&& panel().sessionContext.session?.kernel?.connectionStatus === 'connected'`)
+}
+
+// runAll runs all cells, as the menu does, and returns the notebook with what
+// it shows then.
+func (p *page) runAll() *notebook {
+	p.Helper()
+	p.eval(`(window.done = false, jupyterapp.commands.execute('notebook:run-all-cells').then(() => window.done = true), true)`, nil)
+	p.await(5*time.Minute, "all cells", `window.done`)
+	time.Sleep(500 * time.Millisecond) // outputs come after replies
+	var n notebook
+	p.eval(`panel().context.model.toJSON()`, &n)
+	for _, c := range n.Cells {
+		for _, o := range c.Outputs {
+			if o.Type == "error" {
+				p.Fatalf("cell %s failed: %s\n%s", c.ID, o.Error, c.shown())
+			}
+		}
+	}
+	return &n
+}
+
+func (p *page) scrollTo(n *notebook, cell string) {
+	p.Helper()
+	for i, c := range n.Cells {
+		if c.ID == cell {
+			p.eval(fmt.Sprintf(`(panel().content.activeCellIndex = %d, panel().content.scrollToItem(%[1]d, 'start'))`, i), nil)
+		}
+	}
+	time.Sleep(time.Second)
+}
+
+// seesPicture checks that a picture of the active cell is laid out on the page.
+func (p *page) seesPicture(cell string) {
+	p.Helper()
+	p.await(10*time.Second, "the picture of cell "+cell, `[...panel().content.activeCell.node.querySelectorAll('.jp-OutputArea svg, .jp-OutputArea img')]
+		.some(e => e.getBoundingClientRect().width > 300 && e.getBoundingClientRect().height > 100 && (e.complete ?? true))`)
+}
+
+// completes checks that Tab and Shift-Tab have answers: these are the requests
+// that they send.
+func (p *page) completes() {
+	p.Helper()
+	p.eval(`jupyterapp.commands.execute('notebook:run-cell').then(() => true)`, nil)
+	const kernel = `panel().sessionContext.session.kernel`
+	p.await(time.Minute, "completion of our package", kernel+`.requestComplete({code: '%%\nnotebook.Sh', cursor_pos: 14}).then(r => r.content.matches.some(m => m.includes('Show')))`)
+	p.await(time.Minute, "documentation of our function", kernel+`.requestInspect({code: '%%\nnotebook.Show("x")', cursor_pos: 14, detail_level: 0}).then(r => r.content.found)`)
+}
+
+// screenshot keeps what is on the page, and checks that it is not blank.
+func (p *page) screenshot(name string) {
+	p.Helper()
+	var data []byte
+	if err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot(&data)); err != nil {
+		p.Fatal(err)
+	}
+	picture, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		p.Fatal(err)
+	}
+	colors := map[any]bool{}
+	for x := range picture.Bounds().Dx() {
+		for y := range picture.Bounds().Dy() {
+			colors[picture.At(x, y)] = true
+		}
+	}
+	if len(colors) < 20 {
+		p.Errorf("%s has only %d colours", name, len(colors))
+	}
+	if *screenshots != "" {
+		if err := os.MkdirAll(*screenshots, 0o755); err != nil {
+			p.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(*screenshots, strings.ToLower(name)), data, 0o644); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
