@@ -64,6 +64,7 @@ type Consumer struct {
 	deadLetters *kafka.Writer
 
 	events, refused atomic.Int64
+	troubled        bool // the user was told that Kafka fails, and it has not worked since
 }
 
 // NewConsumer joins the group. It creates the three topics where they are
@@ -168,7 +169,7 @@ func (c *Consumer) consume(ctx context.Context, handle Handler, until *drain) er
 		if err != nil {
 			// kafka-go reports each failed attempt to join, then tries again.
 			if !temporary(err) && !errors.Is(err, kafka.RebalanceInProgress) {
-				c.options.Notice(c.options.Cluster.unreachable("join group "+c.options.Group+" (trying on)", err).Error())
+				c.trouble(c.options.Cluster.unreachable("join group "+c.options.Group, err))
 			}
 			continue
 		}
@@ -178,6 +179,14 @@ func (c *Consumer) consume(ctx context.Context, handle Handler, until *drain) er
 			return err
 		}
 	}
+}
+
+// trouble tells once of a failure of Kafka that is waited out.
+func (c *Consumer) trouble(err error) {
+	if !c.troubled {
+		c.options.Notice(err.Error() + " (trying on)")
+	}
+	c.troubled = true
 }
 
 // work is what a partition's reader has for the handler.
@@ -209,6 +218,7 @@ func (c *Consumer) generation(ctx, over context.Context, generation *kafka.Gener
 		}
 		return err
 	}
+	c.troubled = false
 	handled := map[int]int64{} // next offsets of the partitions held
 	queue := make(chan work)
 	var reading sync.WaitGroup
@@ -247,6 +257,9 @@ func (c *Consumer) generation(ctx, over context.Context, generation *kafka.Gener
 			}
 		case w := <-queue:
 			if err := c.handle(batchCtx, w.batch, handle); err != nil {
+				if over.Err() != nil && batchCtx.Err() != nil {
+					return nil // it could not be finished in time: the next generation begins with it
+				}
 				return err
 			}
 			if w.batch == nil || !w.batch.Replay {

@@ -40,7 +40,8 @@ func (f *fetcher) fetch(ctx context.Context, take func(*kafka.Message) bool) err
 	if err := f.connect(ctx); err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { f.conn.Close() })()
+	conn := f.conn
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	err := f.read(take)
 	if err != nil {
 		f.close()

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,15 @@ import (
 
 	"soclab/pkg/event"
 	"soclab/pkg/tracing"
+)
+
+const (
+	lastYear = 2100 // of a record's time, as of an event's
+
+	// So much of a record goes into its dead letter, in bytes: a message may
+	// have 1 MiB.
+	mostOfKey   = 64 << 10
+	mostOfValue = 512 << 10
 )
 
 // errTryAgain says that a generation could not begin, and that a later one may.
@@ -66,7 +76,7 @@ func (c *Consumer) readers(ctx context.Context, assigned []kafka.PartitionAssign
 // waitOut tells of a failure of Kafka, and after a pause that it may be over.
 func (c *Consumer) waitOut(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
-		c.options.Notice(err.Error() + " (trying on)")
+		c.trouble(err)
 		_ = sleep(ctx, time.Second)
 	}
 	return errTryAgain
@@ -218,7 +228,11 @@ func (r *reader) take(batch *event.Batch, m *kafka.Message) bool {
 	batch.Records = append(batch.Records, event.Record{Offset: m.Offset, Time: m.Time})
 	// The value is ours alone and never written to, so the event's strings may
 	// point into it: no copy.
-	if err := event.DecodeJSON(unsafe.String(unsafe.SliceData(m.Value), len(m.Value)), &batch.Records[n].Event); err != nil {
+	err := event.DecodeJSON(unsafe.String(unsafe.SliceData(m.Value), len(m.Value)), &batch.Records[n].Event)
+	if err == nil && m.Time.Year() > lastYear {
+		err = fmt.Errorf("record time %d: want milliseconds since 1970, up to the year %d", m.Time.UnixMilli(), lastYear)
+	}
+	if err != nil {
 		batch.Records = batch.Records[:n]
 		if m.Offset >= max(r.from, r.committed) {
 			r.dead = append(r.dead, r.deadLetter(m, err))
@@ -257,11 +271,20 @@ func endSpans(batch *event.Batch) {
 	}
 }
 
+// deadLetter makes the dead letter of a record, which must fit into a message
+// itself. What is cut from a large one can be read at its offset.
 func (r *reader) deadLetter(m *kafka.Message, reason error) kafka.Message {
+	text := reason.Error()
+	key, value := m.Key, m.Value
+	if len(key) > mostOfKey || len(value) > mostOfValue {
+		text += fmt.Sprintf(" (cut: its key has %d bytes, its value %d)", len(key), len(value))
+		key = bytes.Clone(key[:min(len(key), mostOfKey)])
+		value = bytes.Clone(value[:min(len(value), mostOfValue)])
+	}
 	return kafka.Message{
-		Topic: DeadLetter, Key: m.Key, Value: m.Value,
+		Topic: DeadLetter, Key: key, Value: value,
 		Headers: append(origin{r.topic, r.partition}.headers(m.Offset),
-			kafka.Header{Key: HeaderReason, Value: []byte(reason.Error())}),
+			kafka.Header{Key: HeaderReason, Value: []byte(text)}),
 	}
 }
 

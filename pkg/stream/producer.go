@@ -118,6 +118,7 @@ func (p *Producer) span(ctx context.Context, e *event.Event, message *kafka.Mess
 // Publish sends the verdicts on a batch to [Classified], each with the topic,
 // partition and offset that its event has in its headers. It is at least once:
 // a batch that is stored again is published again. A replayed batch is not.
+// While Kafka is away it waits, until ctx ends.
 func (p *Producer) Publish(ctx context.Context, batch *event.Batch, verdicts []*event.Verdict) error {
 	if batch.Replay || len(batch.Records) == 0 {
 		return nil
@@ -134,10 +135,15 @@ func (p *Producer) Publish(ctx context.Context, batch *event.Batch, verdicts []*
 			Headers: origin.headers(record.Offset),
 		}
 	}
-	if err := p.writer.WriteMessages(ctx, messages...); err != nil {
-		return fmt.Errorf("publish %d verdicts to %s: %w", len(messages), Classified, first(err))
+	for {
+		err := first(p.writer.WriteMessages(ctx, messages...))
+		if err == nil {
+			return nil
+		}
+		if !temporary(err) && !networkFailed(err) || sleep(ctx, time.Second) != nil {
+			return fmt.Errorf("publish %d verdicts to %s: %w", len(messages), Classified, err)
+		}
 	}
-	return nil
 }
 
 // first is one error of the many that a write of many messages returns.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -50,7 +51,7 @@ func (c Cluster) brokers() []string {
 		return c.Brokers
 	}
 	if named := os.Getenv("KAFKA_BROKERS"); named != "" {
-		return strings.Split(named, ",")
+		return strings.Split(strings.ReplaceAll(named, " ", ""), ",")
 	}
 	return []string{"localhost:9092"}
 }
@@ -65,8 +66,7 @@ func (c Cluster) client() (*kafka.Client, func()) {
 
 // unreachable adds to a connection's error what to do about it.
 func (c Cluster) unreachable(verb string, err error) error {
-	var network net.Error
-	if errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
+	if networkFailed(err) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: no Kafka answers at %s (start one with `soclab stack` or `docker compose up`, or set KAFKA_BROKERS): %w",
 			verb, strings.Join(c.brokers(), ", "), err)
 	}
@@ -149,6 +149,12 @@ func (c Cluster) missing(ctx context.Context, client *kafka.Client, topics []str
 func temporary(err error) bool {
 	var code kafka.Error
 	return errors.As(err, &code) && code.Temporary()
+}
+
+// networkFailed reports whether a broker could not be reached, or went away.
+func networkFailed(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

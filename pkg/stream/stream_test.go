@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -250,6 +251,99 @@ func TestDeadLetters(t *testing.T) {
 	}
 	if len(places) != len(bad) {
 		t.Errorf("dead letters of %d places, want %d", len(places), len(bad))
+	}
+}
+
+// A record that the topic takes may be too large for a dead letter as it is:
+// compressed, or with headers that leave no room for more.
+func TestLargeDeadLetters(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(10)...)
+	writer := &kafka.Writer{Addr: kafka.TCP(cluster.Brokers...), Topic: stream.Raw, Compression: kafka.Gzip,
+		RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond, BatchBytes: 8 << 20}
+	defer writer.Close()
+	large := kafka.Message{Key: bytes.Repeat([]byte("k"), 1<<20), Value: bytes.Repeat([]byte("v"), 5<<20)}
+	late := kafka.Message{Value: []byte(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X"}`), Time: time.UnixMilli(7258118400000)}
+	for _, m := range []kafka.Message{large, late} {
+		if err := writer.WriteMessages(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got results
+	c := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle)
+	if events, dead := c.Counts(); events != 10 || dead != 2 {
+		t.Fatalf("%d events, %d dead letters, want 10 and 2", events, dead)
+	}
+	var reasons []string
+	for partition := range stream.DefaultPartitions {
+		for m, err := range cluster.Messages(t.Context(), stream.DeadLetter, partition, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			reasons = append(reasons, string(m.Headers[3].Value))
+		}
+	}
+	slices.Sort(reasons)
+	want := []string{
+		"record of 5242880 bytes: want at most 65536 (cut: its key has 1048576 bytes, its value 5242880)",
+		"record time 7258118400000: want milliseconds since 1970, up to the year 2100",
+	}
+	if !slices.Equal(reasons, want) {
+		t.Errorf("reasons %q, want %q", reasons, want)
+	}
+}
+
+// A batch that cannot be finished because the broker went away is begun again
+// when it is back, and the user is told once.
+func TestBrokerRestarts(t *testing.T) {
+	dir := t.TempDir()
+	running, err := broker.Start(broker.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := running.Addr()
+	cluster := stream.Cluster{Brokers: []string{addr}}
+	send(t, cluster, logins(1000)...)
+	var got results
+	var told notices
+	aborted := false
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Notice: told.add}, func(ctx context.Context, batch *event.Batch) error {
+		if !aborted {
+			aborted = true
+			running.Close()
+			<-ctx.Done() // what needs the broker would wait for it so long
+			if running, err = broker.Start(broker.Options{Dir: dir, Addr: addr}); err != nil {
+				t.Error(err)
+			}
+			return ctx.Err()
+		}
+		return got.handle(ctx, batch)
+	}).Close()
+	running.Close()
+	if got.count() != 1000 {
+		t.Errorf("%d events, want 1,000", got.count())
+	}
+	if n := strings.Count(told.String(), "join group"); n > 1 {
+		t.Errorf("told %d times:\n%s", n, &told)
+	}
+}
+
+func TestPublishWaitsForKafka(t *testing.T) {
+	b, err := broker.Start(broker.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	producer, err := stream.NewProducer(t.Context(), stream.Cluster{Brokers: []string{b.Addr()}}, nil)
+	b.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0]}}}
+	if err := producer.Publish(ctx, &batch, []*event.Verdict{{Class: event.Benign}}); err == nil || ctx.Err() == nil {
+		t.Errorf("it did not wait: %v", err)
 	}
 }
 
