@@ -33,7 +33,7 @@ func TestBrowser(t *testing.T) {
 	l := newLab(t)
 	server, err := l.Environment.Start(t.Context(), jupyter.Options{
 		Open: "notebooks/" + notebooks + "/Producer.ipynb",
-		Env:  l.environ(),
+		Env:  append(l.environ(), ownSettings(t)...),
 		Args: []string{"--LabApp.expose_app_in_browser=True"}, // as window.jupyterapp
 	})
 	if err != nil {
@@ -73,6 +73,21 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
+// ownSettings keep the test from the settings and open tabs of whoever works
+// here, and JupyterLab from saving outputs into the repository.
+func ownSettings(t *testing.T) (env []string) {
+	t.Helper()
+	folder := t.TempDir()
+	plugin := filepath.Join(folder, "@jupyterlab", "docmanager-extension", "plugin.jupyterlab-settings")
+	if err := os.MkdirAll(filepath.Dir(plugin), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plugin, []byte(`{"autosave": false}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"JUPYTERLAB_SETTINGS_DIR=" + folder, "JUPYTERLAB_WORKSPACES_DIR=" + t.TempDir()}
+}
+
 func findChromium(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
@@ -94,7 +109,7 @@ type page struct {
 func openPage(t *testing.T, chromium, url string) *page {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 860), chromedp.Flag("no-proxy-server", true),
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 1300), chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("disable-background-networking", true))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)

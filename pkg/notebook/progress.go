@@ -12,7 +12,7 @@ import (
 type Progress struct {
 	what        string
 	total, done int
-	note        string
+	detections  int
 	start       time.Time
 	area        *area
 }
@@ -25,11 +25,11 @@ func NewProgress(what string, total int) *Progress {
 	return p
 }
 
-// Add counts events, and replaces the note behind the counts, such as
-// "3 detections". It draws at most ten times a second: see Close.
-func (p *Progress) Add(events int, note string) {
+// Add counts events and the detections among them. It draws at most ten times a
+// second: see Close.
+func (p *Progress) Add(events, detections int) {
 	p.done += events
-	p.note = note
+	p.detections += detections
 	p.area.showSoon(p)
 }
 
@@ -48,8 +48,8 @@ func (p *Progress) HTML() HTML {
 	if elapsed > 0.05 && p.done > 0 {
 		parts = append(parts, Count(int(float64(p.done)/elapsed))+" a second")
 	}
-	if p.note != "" {
-		parts = append(parts, p.note)
+	if p.detections > 0 {
+		parts = append(parts, Count(p.detections)+" detections")
 	}
 	return HTML(bar + html.EscapeString(strings.Join(parts, " · ")))
 }

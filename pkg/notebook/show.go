@@ -76,6 +76,15 @@ func render(thing any) HTML {
 	}
 }
 
+// Add adds a row of cells, as fmt prints them.
+func (t *Table) Add(cells ...any) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = fmt.Sprint(cell)
+	}
+	*t = append(*t, row)
+}
+
 // HTML draws the table. Columns of numbers are set flush right.
 func (t Table) HTML() HTML {
 	if len(t) == 0 {
