@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -386,6 +387,62 @@ func TestAppending(t *testing.T) {
 		if got, _ := os.ReadFile(path); string(got) != before {
 			t.Errorf("a file that was refused was changed: %q", got)
 		}
+	}
+}
+
+// Whoever opens or appends must not cut off what others have just written, and
+// must cut off what one that was killed left unfinished.
+func TestAppendingTogether(t *testing.T) {
+	const writers, rounds = 8, 30
+	path := filepath.Join(t.TempDir(), "raw_packets.csv")
+	var work sync.WaitGroup
+	for range writers {
+		work.Go(func() {
+			for range rounds {
+				w, err := NewRawWriter(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 2 {
+					w.lock.Lock() // one that is killed dies with the lock
+					w.file.WriteString("2026-03-02T08:00")
+					w.lock.Unlock()
+					w.Write(&event.Event{Timestamp: monday, ID: "new"})
+					if err := w.Flush(); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := w.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	w, err := NewRawWriter(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n := 0
+	for {
+		_, err := f.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if want := writers * rounds * 2; n != want {
+		t.Errorf("%d rows, want %d", n, want)
 	}
 }
 

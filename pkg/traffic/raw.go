@@ -2,10 +2,13 @@ package traffic
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/gofrs/flock"
 
 	"soclab/pkg/event"
 )
@@ -47,11 +50,14 @@ func (w *RawWriter) Write(e *event.Event) error {
 	return w.endRow()
 }
 
-// appender appends rows to a CSV file, whole rows in every write, so that the
-// rows of two processes do not mix.
+// appender appends rows to a CSV file, whole rows in every write. Several
+// processes may append to one file: each holds the lock beside it while it
+// cuts off what a killed one left unfinished, and writes.
 type appender struct {
-	file *os.File
-	rows []byte // not yet written
+	file   *os.File
+	lock   *flock.Flock
+	header string // with its line end
+	rows   []byte // not yet written
 }
 
 const flushSize = 256 << 10
@@ -61,38 +67,54 @@ func openAppender(path, header string) (*appender, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &appender{file: file}
-	if err := a.mend(header); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("append to %s: %w", path, err)
+	a := &appender{file: file, lock: flock.New(path + ".lock"), header: header + "\n"}
+	if err := a.write(nil); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
-// mend brings the file to the end of its last whole row, at least its header.
-func (a *appender) mend(header string) error {
-	header += "\n"
-	begin := make([]byte, len(header))
+// write appends rows to the file, all of them or none.
+func (a *appender) write(rows []byte) error {
+	if err := a.lock.Lock(); err != nil {
+		return fmt.Errorf("append to %s: lock: %w", a.file.Name(), err)
+	}
+	defer a.lock.Unlock() // fails only where Lock has
+	end, err := a.mend()
+	if err == nil && len(rows) > 0 {
+		if _, err = a.file.Write(rows); err != nil {
+			err = errors.Join(err, a.file.Truncate(end))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", a.file.Name(), err)
+	}
+	return nil
+}
+
+// mend brings the file to the end of its last whole row, at least its header,
+// and returns that end. The lock must be held.
+func (a *appender) mend() (end int64, err error) {
+	begin := make([]byte, len(a.header))
 	n, err := a.file.ReadAt(begin, 0)
 	if err != nil && err != io.EOF {
-		return err
+		return 0, err
 	}
 	found := string(bytes.TrimPrefix(begin[:n], []byte("\ufeff")))
 	switch {
-	case !strings.HasPrefix(header, found):
-		return fmt.Errorf("header %.80q: want %.80q: put the file aside to begin a new one", found, header)
-	case n < len(header): // new, or killed while it wrote the header
+	case !strings.HasPrefix(a.header, found):
+		return 0, fmt.Errorf("header %.80q: want %.80q: put the file aside to begin a new one", found, a.header)
+	case n < len(a.header): // new, or killed while it wrote the header
 		if err := a.file.Truncate(0); err != nil {
-			return err
+			return 0, err
 		}
-		_, err := a.file.WriteString(header)
-		return err
+		_, err := a.file.WriteString(a.header)
+		return int64(len(a.header)), err
 	}
-	end, err := endOfLastRow(a.file)
-	if err != nil {
-		return err
+	if end, err = endOfLastRow(a.file); err != nil {
+		return 0, err
 	}
-	return a.file.Truncate(end)
+	return end, a.file.Truncate(end)
 }
 
 // endOfLastRow is the offset after the file's last line end.
@@ -130,16 +152,12 @@ func (a *appender) Flush() error {
 	if len(a.rows) == 0 {
 		return nil
 	}
-	_, err := a.file.Write(a.rows)
+	err := a.write(a.rows)
 	a.rows = a.rows[:0]
 	return err
 }
 
 // Close flushes and closes the file.
 func (a *appender) Close() error {
-	err := a.Flush()
-	if closed := a.file.Close(); err == nil {
-		err = closed
-	}
-	return err
+	return errors.Join(a.Flush(), a.file.Close(), a.lock.Close())
 }
