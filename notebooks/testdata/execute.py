@@ -29,6 +29,7 @@ def end(cell, cell_index, execute_reply):
 client = NotebookClient(
     notebook,
     timeout=300,
+    record_timing=False,
     resources={"metadata": {"path": os.path.dirname(source)}},
     on_cell_execute=begin,
     on_cell_executed=end,
