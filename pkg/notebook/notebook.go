@@ -47,7 +47,7 @@ func Context() (context.Context, func()) {
 		switch thrown := recover().(type) {
 		case nil:
 		case failure:
-			if stopped && errors.Is(thrown, context.Canceled) {
+			if stopped && errors.Is(thrown.error, context.Canceled) {
 				Show("*Stopped. Run the cell again to go on.*")
 				return
 			}
