@@ -32,18 +32,19 @@ func (p *Problem) Error() string {
 }
 
 // Problems lists the problems that an error of Load, Parse or DefaultRules
-// holds, in the order of files and lines.
+// holds, however it was wrapped, in the order of files and lines.
 func Problems(err error) []*Problem {
-	var p *Problem
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	switch e := err.(type) {
+	case *Problem:
+		return []*Problem{e}
+	case interface{ Unwrap() []error }:
 		var all []*Problem
-		for _, e := range joined.Unwrap() {
-			all = append(all, Problems(e)...)
+		for _, one := range e.Unwrap() {
+			all = append(all, Problems(one)...)
 		}
 		return all
-	}
-	if errors.As(err, &p) {
-		return []*Problem{p}
+	case interface{ Unwrap() error }:
+		return Problems(e.Unwrap())
 	}
 	return nil
 }
