@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// expression is a parsed condition: a tree whose leaves name selections.
+// expression is a parsed condition: a tree whose leaves are selections.
 type expression struct {
-	op   operator
-	name string // of the selection
-	args []*expression
+	op        operator
+	selection int // of a leaf: its place among the names
+	args      []*expression
 }
 
 type operator int
@@ -24,16 +24,37 @@ const (
 const (
 	maxConditionDepth  = 64
 	maxConditionLength = 16 << 10
+	maxConditionTerms  = 100_000 // of all conditions of a rule together
 )
 
-// parseCondition reads the condition of a rule (Sigma rules specification,
-// section Condition) over selections of the given names, in their order.
-// An error says where in the text it is.
-func parseCondition(text string, names []string) (*expression, error) {
+// conditionParser reads the conditions of a rule (Sigma rules specification,
+// section Condition) over its selections.
+type conditionParser struct {
+	names []string // of the selections, in their order
+	place map[string]int
+	terms int // selections that were looked at
+
+	text  string
+	token string // empty at the end
+	start int    // of the token
+	end   int
+	depth int
+}
+
+func newConditionParser(names []string) *conditionParser {
+	p := &conditionParser{names: names, place: make(map[string]int, len(names))}
+	for i, name := range names {
+		p.place[name] = i
+	}
+	return p
+}
+
+// parse reads one condition. An error says where in the text it is.
+func (p *conditionParser) parse(text string) (*expression, error) {
 	if len(text) > maxConditionLength {
 		return nil, fmt.Errorf("condition is longer than %d bytes", maxConditionLength)
 	}
-	p := &conditionParser{text: text, names: names}
+	p.text, p.end, p.depth = text, 0, 0
 	p.next()
 	e, err := p.or()
 	if err != nil {
@@ -43,15 +64,6 @@ func parseCondition(text string, names []string) (*expression, error) {
 		return nil, p.fail("want and, or or the end")
 	}
 	return e, nil
-}
-
-type conditionParser struct {
-	text  string
-	names []string
-	token string // empty at the end
-	start int    // of the token
-	end   int
-	depth int
 }
 
 func (p *conditionParser) next() {
@@ -147,13 +159,12 @@ func (p *conditionParser) operand() (*expression, error) {
 	case p.followedByOf():
 		return p.quantified()
 	}
-	for _, name := range p.names {
-		if name == p.token {
-			p.next()
-			return &expression{name: name}, nil
-		}
+	place, known := p.place[p.token]
+	if !known {
+		return nil, p.fail("want one of the selections %s", strings.Join(p.names, ", "))
 	}
-	return nil, p.fail("want one of the selections %s", strings.Join(p.names, ", "))
+	p.next()
+	return &expression{selection: place}, p.count(1)
 }
 
 func (p *conditionParser) followedByOf() bool {
@@ -174,14 +185,17 @@ func (p *conditionParser) quantified() (*expression, error) {
 	}
 	p.next() // of
 	p.next()
+	if err := p.count(len(p.names)); err != nil {
+		return nil, err
+	}
 	them := strings.EqualFold(p.token, "them")
 	glob := parsePattern(p.token)
 	var args []*expression
-	for _, name := range p.names {
+	for i, name := range p.names {
 		// What begins with _ is meant only where a pattern says so itself.
 		hidden := strings.HasPrefix(name, "_") && !strings.HasPrefix(p.token, "_")
 		if !hidden && (them || glob.match(name)) {
-			args = append(args, &expression{name: name})
+			args = append(args, &expression{selection: i})
 		}
 	}
 	if len(args) == 0 {
@@ -191,15 +205,21 @@ func (p *conditionParser) quantified() (*expression, error) {
 	return combine(op, args), nil
 }
 
-// uses reports whether the condition names the selection.
-func (e *expression) uses(name string) bool {
+// count adds to the selections that were looked at, which bounds what a
+// condition costs.
+func (p *conditionParser) count(n int) error {
+	if p.terms += n; p.terms > maxConditionTerms {
+		return p.fail("too large: the conditions go through selections more than %d times", maxConditionTerms)
+	}
+	return nil
+}
+
+// mark notes the selections that the condition names.
+func (e *expression) mark(used []bool) {
 	if e.op == leaf {
-		return e.name == name
+		used[e.selection] = true
 	}
 	for _, arg := range e.args {
-		if arg.uses(name) {
-			return true
-		}
+		arg.mark(used)
 	}
-	return false
 }

@@ -46,65 +46,51 @@ func logSource(root, node *yaml.Node) (LogSource, route, error) {
 	return source, r, at(node, err)
 }
 
-// A selection is a named part of a detection. It is a tree of clauses with
-// items at its leaves: a map matches where all of its items do, a list where
-// any of its elements does.
+// A selection is a named part of a detection: a map matches where all of its
+// items do, a list where any of its elements does.
 type selection struct {
-	name  string
-	items []item
-	root  clause
+	name   string
+	items  []item
+	clause clause
 }
 
-type clause struct {
-	op    operator // and, or; leaf for an item
-	parts []clause
-	item  item
+// A clause is part of a rule, compiled in two ways, which differ where it asks
+// for fields that no event holds: sure is true where it holds whatever those
+// fields are, maybe where it holds for some of what they could be.
+type clause struct{ sure, maybe test }
+
+func (i item) clause() clause {
+	if i.missing {
+		return clause{constant(never), constant(always)}
+	}
+	return clause{i.test, i.test}
 }
 
-// compile makes the test that is true where the clause surely matches or, not
-// being sure, where it may: fields that no event holds leave that open.
-func (c clause) compile(sure bool) test {
-	if c.op == leaf {
-		return c.item.compile(sure)
+// combined joins clauses by not, and, or or.
+func combined(op operator, clauses []clause) clause {
+	if op == not {
+		return clause{sure: negate(clauses[0].maybe), maybe: negate(clauses[0].sure)}
 	}
-	tests := make([]test, len(c.parts))
-	for i := range tests {
-		tests[i] = c.parts[i].compile(sure)
+	sure, maybe := make([]test, len(clauses)), make([]test, len(clauses))
+	for i, c := range clauses {
+		sure[i], maybe[i] = c.sure, c.maybe
 	}
-	if c.op == and {
-		return allOf(tests)
+	if op == and {
+		return clause{allOf(sure), allOf(maybe)}
 	}
-	return anyOf(tests)
+	return clause{anyOf(sure), anyOf(maybe)}
 }
 
-func (i item) compile(sure bool) test {
-	switch {
-	case !i.missing:
-		return i.test
-	case sure:
-		return constant(never)
-	default:
-		return constant(always)
-	}
-}
-
-// compile makes the test for a condition over selections.
-func (e *expression) compile(selections []selection, sure bool) test {
+// compile makes the clause for a condition over selections.
+func (e *expression) compile(selections []selection) clause {
 	if e.op == leaf {
-		i := slices.IndexFunc(selections, func(s selection) bool { return s.name == e.name })
-		return selections[i].root.compile(sure)
+		return selections[e.selection].clause
 	}
-	if e.op == not {
-		return negate(e.args[0].compile(selections, !sure))
-	}
-	tests := make([]test, len(e.args))
+	clauses := make([]clause, len(e.args))
 	for i, arg := range e.args {
-		tests[i] = arg.compile(selections, sure)
+		clauses[i] = arg.compile(selections)
 	}
-	if e.op == and {
-		return allOf(tests)
-	}
-	return anyOf(tests)
+	return combined(e.op, clauses)
 }
 
 // search reads selections and the condition over them. Keys of other meaning
@@ -126,7 +112,7 @@ func (l *loader) search(node *yaml.Node, others ...string) ([]selection, test, e
 			continue
 		}
 		s := selection{name: name}
-		if s.root, err = l.clause(&s, m[name], true); err != nil {
+		if s.clause, err = l.clause(&s, m[name], true); err != nil {
 			return nil, test{}, err
 		}
 		selections = append(selections, s)
@@ -142,15 +128,15 @@ func (l *loader) clause(s *selection, node *yaml.Node, lists bool) (clause, erro
 	case node.Kind == yaml.MappingNode:
 		return l.fields(s, node)
 	case node.Kind == yaml.SequenceNode && lists && len(node.Content) > 0:
-		c := clause{op: or}
+		var parts []clause
 		for _, n := range node.Content {
 			part, err := l.clause(s, n, false)
 			if err != nil {
 				return clause{}, err
 			}
-			c.parts = append(c.parts, part)
+			parts = append(parts, part)
 		}
-		return c, nil
+		return combined(or, parts), nil
 	case node.Kind == yaml.ScalarNode && node.Tag != "!!null":
 		keyword := &yaml.Node{Kind: yaml.ScalarNode, Line: node.Line}
 		return l.leaf(s, keyword, []*yaml.Node{node})
@@ -165,7 +151,7 @@ func (l *loader) fields(s *selection, node *yaml.Node) (clause, error) {
 	if len(node.Content) == 0 {
 		return clause{}, refuse(node, "the selection %s has no fields", s.name)
 	}
-	c := clause{op: and}
+	var parts []clause
 	for n := 0; n < len(node.Content); n += 2 {
 		key, value := node.Content[n], node.Content[n+1]
 		values := []*yaml.Node{value}
@@ -176,9 +162,9 @@ func (l *loader) fields(s *selection, node *yaml.Node) (clause, error) {
 		if err != nil {
 			return clause{}, err
 		}
-		c.parts = append(c.parts, part)
+		parts = append(parts, part)
 	}
-	return c, nil
+	return combined(and, parts), nil
 }
 
 func (l *loader) leaf(s *selection, key *yaml.Node, values []*yaml.Node) (clause, error) {
@@ -187,7 +173,7 @@ func (l *loader) leaf(s *selection, key *yaml.Node, values []*yaml.Node) (clause
 		return clause{}, err
 	}
 	s.items = append(s.items, i)
-	return clause{item: i}, nil
+	return i.clause(), nil
 }
 
 // condition compiles a condition, or a list of them, any of which may hold.
@@ -202,28 +188,27 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (test, error
 	for i, s := range selections {
 		names[i] = s.name
 	}
-	used := make(map[string]bool)
+	used := make([]bool, len(selections))
+	parser := newConditionParser(names)
 	var tests []test
 	for _, text := range conditions {
-		e, err := parseCondition(text, names)
+		e, err := parser.parse(text)
 		if err != nil {
 			return test{}, at(node, err)
 		}
-		for _, name := range names {
-			used[name] = used[name] || e.uses(name)
-		}
-		tests = append(tests, e.compile(selections, true))
+		e.mark(used)
+		tests = append(tests, e.compile(selections).sure)
 	}
 	if len(tests) == 0 {
 		return test{}, refuse(node, "the condition is empty")
 	}
 	var missing []item
-	for _, s := range selections {
-		if !used[s.name] {
+	for n, s := range selections {
+		if !used[n] {
 			l.warn(node, "the condition does not use the selection %s", s.name)
 		}
 		for _, i := range s.items {
-			if i.missing && used[s.name] {
+			if i.missing && used[n] {
 				missing = append(missing, i)
 			}
 		}
@@ -231,7 +216,7 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (test, error
 	t := anyOf(tests)
 	switch {
 	case t.fixed == never && len(missing) > 0:
-		return test{}, refuse(missing[0].node, "events have no field %q, and the rule decides nothing without it: "+
+		return test{}, refuse(missing[0].node, "events have no field %q, and no event surely matches without it: "+
 			"use ECS names such as destination.port, or Sigma's or Zeek's names for them", missing[0].field.name)
 	case t.fixed == never:
 		return test{}, refuse(node, "the rule can never match: no event has these values")

@@ -104,7 +104,7 @@ func (r *Rule) Explain(e *event.Event) []Reason {
 	var v view
 	v.set(e)
 	for _, s := range r.selections {
-		if !s.root.compile(true).match(&v) {
+		if !s.clause.sure.match(&v) {
 			continue
 		}
 		for _, i := range s.items {
