@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -168,7 +169,12 @@ func (c *Consumer) consume(ctx context.Context, handle Handler, until *drain) er
 		}
 		if err != nil {
 			// kafka-go reports each failed attempt to join, then tries again.
-			if !temporary(err) && !errors.Is(err, kafka.RebalanceInProgress) {
+			var read *net.OpError
+			switch {
+			case temporary(err), errors.Is(err, kafka.RebalanceInProgress):
+			case errors.As(err, &read) && read.Op == "read" && read.Timeout():
+				c.trouble(fmt.Errorf("join group %s: it waits for a member that does not answer, as after a kill: %w", c.options.Group, err))
+			default:
 				c.trouble(c.options.Cluster.unreachable("join group "+c.options.Group, err))
 			}
 			continue

@@ -81,12 +81,11 @@ func (c Cluster) Ensure(ctx context.Context, partitions int, topics ...string) e
 	}
 	client, done := c.client()
 	defer done()
-	missing, err := c.missing(ctx, client, topics)
-	for tries := 0; err != nil && temporary(err) && tries < 20; tries++ {
-		if err = sleep(ctx, 250*time.Millisecond); err == nil {
-			missing, err = c.missing(ctx, client, topics)
-		}
-	}
+	var missing []string
+	err := settled(ctx, func() (err error) {
+		missing, err = c.missing(ctx, client, topics)
+		return err
+	})
 	if err != nil {
 		return c.unreachable("create topics", err)
 	}
@@ -151,8 +150,26 @@ func temporary(err error) bool {
 	return errors.As(err, &code) && code.Temporary()
 }
 
+// settled does what may fail for a moment on a broker that is starting, or
+// that has just created or deleted a topic, until it does not; at most 20
+// times, in 5 s.
+func settled(ctx context.Context, do func() error) error {
+	err := do()
+	for tries := 1; temporary(err) && tries < 20; tries++ {
+		if err := sleep(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+		err = do()
+	}
+	return err
+}
+
 // networkFailed reports whether a broker could not be reached, or went away.
 func networkFailed(err error) bool {
+	var code kafka.Error
+	if errors.As(err, &code) {
+		return false // an answer, although it has the methods of a net.Error
+	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
@@ -186,11 +203,15 @@ func (p Position) Lag() int64 { return max(0, p.End-max(p.First, p.Committed)) }
 func (c Cluster) Positions(ctx context.Context, group string, topics ...string) ([]Position, error) {
 	client, done := c.client()
 	defer done()
-	positions, err := positions(ctx, client, group, topics)
+	var all []Position
+	err := settled(ctx, func() (err error) {
+		all, err = positions(ctx, client, group, topics)
+		return err
+	})
 	if err != nil {
 		return nil, c.unreachable("read offsets", err)
 	}
-	return positions, nil
+	return all, nil
 }
 
 func positions(ctx context.Context, client *kafka.Client, group string, topics []string) ([]Position, error) {
@@ -295,17 +316,20 @@ func (c Cluster) Members(ctx context.Context, group, topic string) ([]Member, er
 	return members, nil
 }
 
-// Delete removes topics with all their records, and a group's offsets. What
-// does not exist is passed over.
+// Delete removes topics with all their records, and a group's offsets, and
+// waits until the topics are gone. What does not exist is passed over.
 func (c Cluster) Delete(ctx context.Context, group string, topics ...string) error {
 	client, done := c.client()
 	defer done()
-	groups, err := client.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
-	if err != nil {
+	err := settled(ctx, func() error {
+		groups, err := client.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
+		if err == nil {
+			err = groups.Errors[group]
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, kafka.GroupIdNotFound) {
 		return c.unreachable("delete group "+group, err)
-	}
-	if err := groups.Errors[group]; err != nil && !errors.Is(err, kafka.GroupIdNotFound) {
-		return fmt.Errorf("delete group %s: %w", group, err)
 	}
 	response, err := client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: topics})
 	if err != nil {
@@ -316,5 +340,17 @@ func (c Cluster) Delete(ctx context.Context, group string, topics ...string) err
 			return fmt.Errorf("delete topic %s: %w", topic, err)
 		}
 	}
-	return nil
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		missing, err := c.missing(ctx, client, topics)
+		if err == nil && len(missing) == len(topics) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("delete topics: of %s some were still there after 30 s: %w", strings.Join(topics, ", "), err)
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
