@@ -3,7 +3,7 @@
 # has what the repository needs, downloaded and built ahead, so that it asks
 # nothing of the network when it runs.
 
-FROM golang:1.26-bookworm AS go
+FROM golang:1.26-alpine AS go
 RUN cd /usr/local/go && rm -rf api doc misc test \
  && find src -type f \( -path '*/testdata/*' -o -name '*_test.go' \) -delete
 
