@@ -5,7 +5,7 @@
 
 FROM golang:1.26-alpine AS go
 RUN cd /usr/local/go && rm -rf api doc misc test \
- && find src -type f \( -path '*/testdata/*' -o -name '*_test.go' \) -delete
+ && find src -type f \( -path '*/testdata/*' -o -name '*_test.go' \) -exec rm {} +
 
 FROM python:3.13-slim-bookworm AS base
 COPY --from=go /usr/local/go /usr/local/go
