@@ -185,7 +185,11 @@ func (c *Correlation) parseCondition(node *yaml.Node) error {
 		if how == "field" {
 			continue
 		}
-		n, err := number(m[how])
+		text, err := scalar(m[how])
+		if err != nil {
+			return err
+		}
+		n, err := parseNumber(text)
 		if err != nil {
 			return at(m[how], err)
 		}

@@ -244,8 +244,8 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 	return f.each(func(s source) test {
 		switch {
 		case literal && s.kind() == event.Integer:
-			if n, ok := wholeNumber(want, value); ok && n*f.unit/f.unit == n {
-				return inRange(s, n*f.unit, n*f.unit)
+			if down, up, err := around(want, value, f.unit); err == nil && down == up {
+				return inRange(s, down, up)
 			}
 		case literal && s.kind() == event.Address:
 			if a, err := netip.ParseAddr(want); err == nil {
@@ -258,7 +258,11 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 		default:
 			return matchPattern(s, folded, p.folded())
 		}
-		l.warn(value, "%s is never %q: it holds %s", f.name, text, kindNames[s.kind()])
+		hint := ""
+		if _, err := netip.ParsePrefix(want); err == nil && m.how == "" {
+			hint = fmt.Sprintf("; a range of them needs %s|cidr", f.name)
+		}
+		l.warn(value, "%s is never %q: it holds %s%s", f.name, text, kindNames[s.kind()], hint)
 		return constant(never)
 	})
 }
@@ -365,15 +369,7 @@ func compare(f field, how string, value *yaml.Node) (test, error) {
 // bounds are the whole numbers that compare with value as asked for, in the
 // event's unit. An empty how means equal.
 func bounds(how string, value *yaml.Node, unit int64) (low, high int64, err error) {
-	n, err := number(value)
-	if err != nil {
-		return 0, 0, err
-	}
-	n *= float64(unit)
-	up, down := clamp(math.Ceil(n)), clamp(math.Floor(n))
-	if whole, ok := wholeNumber(value.Value, value); ok && whole*unit/unit == whole {
-		up, down = whole*unit, whole*unit // exact beyond 2^53
-	}
+	down, up, err := around(value.Value, value, unit)
 	low, high = math.MinInt64, math.MaxInt64
 	switch how {
 	case "lt":
@@ -387,20 +383,26 @@ func bounds(how string, value *yaml.Node, unit int64) (low, high int64, err erro
 	default:
 		low, high = up, down
 	}
-	return low, high, nil
+	return low, high, err
 }
 
-func clamp(n float64) int64 {
-	const most = 1 << 62 // beyond all fields, with room for plus and minus one
-	return int64(max(-most, min(most, n)))
-}
-
-func number(value *yaml.Node) (float64, error) {
-	n, err := strconv.ParseFloat(value.Value, 64)
-	if value.Kind != yaml.ScalarNode || err != nil || math.IsNaN(n) {
-		return 0, fmt.Errorf("want a number, not %q", value.Value)
+// around is a number in the event's unit, rounded down and up.
+func around(text string, value *yaml.Node, unit int64) (down, up int64, err error) {
+	if n, ok := wholeNumber(text, value); ok && n*unit/unit == n {
+		return n * unit, n * unit, nil // exact beyond 2^53
 	}
-	return n, nil
+	x, err := parseNumber(text)
+	const most = 1 << 62 // beyond all fields, with room for plus and minus one
+	x = max(-most, min(most, x*float64(unit)))
+	return int64(math.Floor(x)), int64(math.Ceil(x)), err
+}
+
+func parseNumber(text string) (float64, error) {
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0, fmt.Errorf("want a number, not %q", text)
+	}
+	return x, nil
 }
 
 func timePart(f field, m modifiers, value *yaml.Node) (test, error) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -143,8 +144,9 @@ type loader struct {
 	warnings []*Problem
 	problems []*Problem
 
-	name    string // of the file that is read
-	current *Rule  // the rule that is read
+	name     string // of the file that is read
+	expanded int    // values that placeholders of the file stand for
+	current  *Rule  // the rule that is read
 }
 
 func newLoader(options []LoadOption) *loader {
@@ -206,7 +208,7 @@ func (l *loader) unreadable(name string, err error) {
 
 // file reads the documents of one file.
 func (l *loader) file(name string, text []byte) {
-	l.name = name
+	l.name, l.expanded = name, 0
 	if len(text) > MaxFile {
 		l.unreadable(name, errTooLarge)
 		return
@@ -314,8 +316,8 @@ func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
 		return err
 	case r.Title == "":
 		return refuse(root, "a rule needs a title")
-	case len(r.Title) > 256:
-		return refuse(m["title"], "the title is longer than 256 bytes")
+	case utf8.RuneCountInString(r.Title) > 256:
+		return refuse(m["title"], "the title is longer than 256 characters")
 	case r.Status == "unsupported":
 		return refuse(m["status"], "the status unsupported says that the rule cannot be used")
 	case r.Status != "" && !slices.Contains(statuses, r.Status):
@@ -341,7 +343,7 @@ func (l *loader) threats(tags *yaml.Node) error {
 	r := l.current
 	for _, tag := range r.Tags {
 		name, ok := strings.CutPrefix(strings.ToLower(tag), "attack.")
-		if !ok || isGroupOrSoftware(name) {
+		if !ok || isOtherObject(name) {
 			continue
 		}
 		var err error
@@ -369,8 +371,9 @@ func (l *loader) threats(tags *yaml.Node) error {
 
 func isTechnique(name string) bool { return len(name) > 1 && name[0] == 't' && isDigit(name[1]) }
 
-func isGroupOrSoftware(name string) bool {
-	return len(name) > 1 && (name[0] == 'g' || name[0] == 's') && isDigit(name[1])
+// isOtherObject knows ATT&CK's groups, software and campaigns by their ids.
+func isOtherObject(name string) bool {
+	return len(name) > 1 && strings.IndexByte("gsc", name[0]) >= 0 && isDigit(name[1])
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

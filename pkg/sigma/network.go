@@ -89,15 +89,19 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return p, nil
 }
 
+const maxExpanded = 100_000 // values of placeholders in one file
+
 // expand replaces the placeholders of a text: %name% by each of its values in
 // turn, \% by a plain percent sign (Sigma rules specification, Placeholders).
 func (l *loader) expand(text string) ([]string, error) {
-	const most = 10_000
 	results := []string{""}
 	for rest := text; rest != ""; {
 		values, n, err := l.expandFirst(rest)
 		if err != nil {
 			return nil, err
+		}
+		if len(results)*len(values) > maxExpanded-l.expanded {
+			return nil, fmt.Errorf("the placeholders of a file stand for more than %d values", maxExpanded)
 		}
 		var longer []string
 		for _, r := range results {
@@ -105,11 +109,9 @@ func (l *loader) expand(text string) ([]string, error) {
 				longer = append(longer, r+v)
 			}
 		}
-		if len(longer) > most {
-			return nil, fmt.Errorf("%q stands for more than %d values", text, most)
-		}
 		results, rest = longer, rest[n:]
 	}
+	l.expanded += len(results)
 	return results, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"soclab/pkg/event"
 )
 
 // FuzzPattern compares patterns with regular expressions that mean the same.
@@ -84,7 +86,7 @@ func TestAliases(t *testing.T) {
 			}
 		}
 	}
-	if f := mustField(t, "SRC_IP"); f.sources[0].String() != "source.ip" {
+	if f := mustField(t, "SRC_IP"); f.sources[0] != source(event.FieldSourceIP) {
 		t.Errorf("SRC_IP is %v", f.sources)
 	}
 }

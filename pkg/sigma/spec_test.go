@@ -177,6 +177,9 @@ func TestSpecification(t *testing.T) {
 		{"proxy names", "s: {c-useragent: x, cs-host: h, cs-method: GET, sc-status: 200, src_ip: 10.0.0.1, dst_port: 80}\ncondition: s",
 			[]string{`"user_agent.original":"x","url.domain":"h","http.request.method":"GET","http.response.status_code":200,"source.ip":"10.0.0.1","destination.port":80`}, nil},
 		{"Zeek's seconds", "s: {duration|gte: 1.5}\ncondition: s", []string{`"event.duration":1500000000`}, []string{`"event.duration":1499999999`}},
+		{"Zeek's seconds, equal", "s: {duration: 0.5}\ncondition: s", []string{`"event.duration":500000000`}, []string{`"event.duration":0`, ``}},
+		{"no extension", "s: {c-uri-extension: null}\ncondition: s", []string{`"url.path":"/a.b/x"`, ``}, []string{`"url.path":"/x.exe"`}},
+		{"network.type", "s: {network.type: IPv6}\ncondition: s", []string{`"source.ip":"fe80::1"`}, []string{`"source.ip":"10.0.0.1"`, ``}},
 		{"Zeek's names", "s: {id.orig_h: 10.0.0.1, id.resp_p: 443, proto: tcp, service: ssl, conn_state: SF}\ncondition: s",
 			[]string{`"source.ip":"10.0.0.1","destination.port":443,"network.transport":"tcp","network.protocol":"ssl","zeek.connection.state":"SF"`}, nil},
 
@@ -259,6 +262,8 @@ func TestRefusals(t *testing.T) {
 		{"aggregation", rule("s: {user.name: x}\ncondition: s | count() > 5"), 5, "write a correlation rule"},
 		{"timeframe", rule("s: {user.name: x}\ntimeframe: 5m\ncondition: s"), 5, "write a correlation rule"},
 		{"deep condition", rule("s: {user.name: x}\ncondition: " + strings.Repeat("(", 100) + "s" + strings.Repeat(")", 100)), 5, "nested deeper"},
+		{"endless condition", rule("s: {user.name: x}\nt: {user.name: y}\ncondition: [" + strings.Repeat(strings.Repeat("1 of them or ", 1000)+"s, ", 60) + "s]"), 6, "too large"},
+		{"too many values of placeholders", rule("s: {user.name|expand: '" + strings.Repeat("%home_net%", 6) + "'}\ncondition: s"), 4, "more than 100000 values"},
 		{"missing field", rule("s: {proces.name: x}\ncondition: s"), 4, `no field "proces.name"`},
 		{"exclusion by a missing field", rule("s: {user.name: x}\nf:\n  cs-cookie: y\ncondition: s and not f"), 6, `no field "cs-cookie"`},
 		{"never", rule("s: {destination.port: http}\ncondition: s"), 5, "can never match"},

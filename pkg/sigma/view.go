@@ -13,9 +13,10 @@ type source uint8
 
 // The sources that are not fields.
 const (
-	sourceURI       = source(fieldCount) + iota // path?query, as in an HTTP request line
-	sourceURL                                   // http://domain/path?query
-	sourceExtension                             // of the path's last element, without the dot
+	sourceURI         = source(fieldCount) + iota // path?query, as in an HTTP request line
+	sourceURL                                     // http://domain/path?query
+	sourceExtension                               // of the path's last element, without the dot
+	sourceNetworkType                             // ipv4 or ipv6
 	sourceCount
 )
 
@@ -29,25 +30,17 @@ func (s source) kind() event.Kind {
 	return event.Field(s).Kind()
 }
 
-func (s source) String() string {
-	switch s {
-	case sourceURI:
-		return "url.path?url.query"
-	case sourceURL:
-		return "http://url.domain/url.path?url.query"
-	case sourceExtension:
-		return "extension of url.path"
-	}
-	return event.Field(s).Name()
-}
-
 // present reports whether the event has a value there.
 func (s source) present(e *event.Event) bool {
 	switch {
-	case s == sourceURI, s == sourceExtension:
+	case s == sourceURI:
 		return e.URL.Path != ""
+	case s == sourceExtension:
+		return extension(e.URL.Path) != ""
 	case s == sourceURL:
 		return e.URL.Path != "" && e.URL.Domain != ""
+	case s == sourceNetworkType:
+		return e.Source.IP.IsValid()
 	}
 	switch f := event.Field(s); f.Kind() {
 	case event.Integer:
@@ -109,12 +102,15 @@ func (v *view) make(s source) string {
 	begin := len(v.buffer)
 	switch {
 	case s == sourceExtension:
-		name := e.URL.Path[strings.LastIndexByte(e.URL.Path, '/')+1:]
-		dot := strings.LastIndexByte(name, '.')
-		if dot < 0 {
-			return ""
+		return extension(e.URL.Path)
+	case s == sourceNetworkType:
+		switch {
+		case e.Source.IP.Is4():
+			return "ipv4"
+		case e.Source.IP.Is6():
+			return "ipv6"
 		}
-		return name[dot+1:]
+		return ""
 	case s == sourceURI:
 		if e.URL.Query == "" {
 			return e.URL.Path
@@ -135,6 +131,14 @@ func (v *view) make(s source) string {
 		v.buffer = append(append(v.buffer, '?'), e.URL.Query...)
 	}
 	return v.since(begin)
+}
+
+func extension(path string) string {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
+		return name[dot+1:]
+	}
+	return ""
 }
 
 // since is what was appended to the buffer, without a copy: nothing changes
