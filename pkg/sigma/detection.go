@@ -248,7 +248,7 @@ func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
 		return err
 	}
 	switch rules := section["rules"]; {
-	case rules == nil:
+	case rules == nil || rules.Kind == yaml.SequenceNode && len(rules.Content) == 0:
 		return refuse(m["filter"], "a filter needs rules: ids or names, or any")
 	case rules.Kind == yaml.SequenceNode:
 		f.rules = rules.Content
@@ -262,46 +262,49 @@ func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
 	return nil
 }
 
-// applies reports whether the filter is for a rule. It is an error where it
-// names a rule of another log source.
-func (f *filter) applies(r *Rule) (bool, error) {
-	if r.Correlation != nil {
-		return false, nil
-	}
-	same := (f.source.Category == "" || f.source.Category == r.LogSource.Category) &&
-		(f.source.Product == "" || f.source.Product == r.LogSource.Product) &&
-		(f.source.Service == "" || f.source.Service == r.LogSource.Service)
-	if len(f.rules) == 0 {
-		return same, nil
-	}
+// check refuses a filter that names a rule it cannot be for.
+func (f *filter) check(known map[string]*Rule) error {
 	for _, node := range f.rules {
-		if node.Value != r.ID && (node.Value != r.Name || r.Name == "") {
-			continue
+		switch r := known[node.Value]; {
+		case r == nil:
+			return refuse(node, "no rule has the id or name %q, or it was refused", node.Value)
+		case r.Correlation != nil:
+			return refuse(node, "%q is a correlation: filter the rules that it refers to", r.Title)
+		case !f.covers(r.LogSource):
+			return refuse(node, "the filter is for the log source %s, but the rule %q for %s", f.source, r.Title, r.LogSource)
 		}
-		if !same {
-			return false, refuse(node, "the filter is for the log source %s, but the rule %q for %s", f.source, r.Title, r.LogSource)
-		}
-		return true, nil
 	}
-	return false, nil
+	return nil
+}
+
+func (f *filter) covers(source LogSource) bool {
+	return (f.source.Category == "" || f.source.Category == source.Category) &&
+		(f.source.Product == "" || f.source.Product == source.Product) &&
+		(f.source.Service == "" || f.source.Service == source.Service)
+}
+
+// apply joins the filter to a rule that it is for.
+func (f *filter) apply(r *Rule) {
+	named := len(f.rules) == 0 || slices.ContainsFunc(f.rules, func(node *yaml.Node) bool {
+		return node.Value == r.ID || node.Value == r.Name
+	})
+	if r.Correlation == nil && named && f.covers(r.LogSource) {
+		r.test = allOf([]test{r.test, f.test})
+	}
 }
 
 // applyFilters joins filters to the rules that they are for.
 func (l *loader) applyFilters(known map[string]*Rule) {
-	for _, f := range l.filters {
-		for _, node := range f.rules {
-			if known[node.Value] == nil {
-				l.refused(f.about, refuse(node, "no rule has the id or name %q, or it was refused", node.Value))
-			}
+	l.filters = slices.DeleteFunc(l.filters, func(f *filter) bool {
+		err := f.check(known)
+		if err != nil {
+			l.refused(f.about, err)
 		}
+		return err != nil
+	})
+	for _, f := range l.filters {
 		for _, r := range l.rules {
-			applies, err := f.applies(r)
-			if err != nil {
-				l.refused(f.about, err)
-			}
-			if applies {
-				r.test = allOf([]test{r.test, f.test})
-			}
+			f.apply(r)
 		}
 	}
 }

@@ -107,9 +107,7 @@ func (s *RuleSet) With(user *RuleSet) *RuleSet {
 	for i, r := range s.Rules {
 		own := *r
 		for _, f := range user.filters {
-			if applies, _ := f.applies(r); applies {
-				own.test = allOf([]test{own.test, f.test})
-			}
+			f.apply(&own)
 		}
 		joined.Rules = append(joined.Rules, &own)
 		place[r.ID] = i

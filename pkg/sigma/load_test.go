@@ -201,11 +201,18 @@ func TestFilters(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		fmt.Sprintf(filter, "web", "c"): `no rule has the id or name "c"`,
-		fmt.Sprintf(filter, "dns", "a"): "the filter is for the log source category dns",
+		fmt.Sprintf(filter, "dns", "a"):    "the filter is for the log source category dns",
+		fmt.Sprintf(filter, "web", "a, c"): `no rule has the id or name "c"`,
+		fmt.Sprintf(filter, "web", "C"):    "is a correlation",
+		fmt.Sprintf(filter, "web", ""):     "needs rules",
 	} {
-		_, err := Parse("test.yml", []byte(web("A", "low", "x", "name: a")+text))
+		rules, err := Parse("test.yml", []byte(web("A", "low", "x", "name: a")+
+			"---\ntitle: C\ncorrelation: {type: event_count, rules: [a], group-by: [source.ip], timespan: 1m, condition: {gte: 2}}\n"+text))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
+		}
+		if !rules.Rules[0].Matches(admin) {
+			t.Errorf("%s: the filter is refused, and applied", want)
 		}
 	}
 }
