@@ -200,7 +200,7 @@ func TestFilters(t *testing.T) {
 		t.Error("the filter is not applied to the rule it names, or to others")
 	}
 	for text, want := range map[string]string{
-		fmt.Sprintf(filter, "web", "c"): `no rule has the id or name "c"`,
+		fmt.Sprintf(filter, "web", "c"):    `no rule has the id or name "c"`,
 		fmt.Sprintf(filter, "dns", "a"):    "the filter is for the log source category dns",
 		fmt.Sprintf(filter, "web", "a, c"): `no rule has the id or name "c"`,
 		fmt.Sprintf(filter, "web", "C"):    "is a correlation",
