@@ -2,14 +2,19 @@
 # Runs soclab as the mounted repository has it now.
 set -eu
 
-if [ ! -f /soclab/go.mod ]; then
+if [ ! -f compose.yml ]; then
 	echo "The repository is not mounted at /soclab: start the lab with docker compose, in the repository's folder." >&2
 	exit 1
 fi
-mkdir -p /soclab/data 2>/dev/null || true
-if [ ! -w /soclab/data ]; then
-	echo "User $(id -u) may not write to the repository's folder data, which belongs to user $(stat -c %u /soclab)." >&2
-	echo "Put SOCLAB_UID=$(stat -c %u /soclab) and SOCLAB_GID=$(stat -c %g /soclab) into the file .env beside compose.yml, and start again." >&2
+mkdir -p data 2>/dev/null || true
+if [ ! -w data ]; then
+	uid=$(stat -c %u .) gid=$(stat -c %g .)
+	echo "User $(id -u) may not write to the repository's folder data, the repository belongs to user $uid." >&2
+	if [ "$uid" = 0 ]; then
+		echo "Give it to an ordinary user, sudo chown -R $(id -u):$(id -g) ., and start again." >&2
+	else
+		echo "Put SOCLAB_UID=$uid and SOCLAB_GID=$gid into the file .env beside compose.yml, and start again." >&2
+	fi
 	exit 1
 fi
 
