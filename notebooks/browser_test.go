@@ -56,11 +56,14 @@ func TestBrowser(t *testing.T) {
 	} {
 		p.open(step.name)
 		if step.name == "Producer" {
-			p.screenshot("jupyterlab.png")
 			p.completes()
 		}
 		n := p.runAll()
 		step.check(t, l, n)
+		if step.name == "Producer" {
+			p.scrollTo(n, "title")
+			p.screenshot("jupyterlab.png")
+		}
 		for cell, file := range step.seen {
 			p.scrollTo(n, cell)
 			if file != "" {
@@ -217,7 +220,9 @@ func (p *page) completes() {
 	p.Helper()
 	p.eval(`jupyterapp.commands.execute('notebook:run-cell').then(() => true)`, nil)
 	const kernel = `panel().sessionContext.session.kernel`
+	start := time.Now()
 	p.await(time.Minute, "completion of our package", kernel+`.requestComplete({code: '%%\nnotebook.Sh', cursor_pos: 14}).then(r => r.content.matches.some(m => m.includes('Show')))`)
+	p.Logf("first completion %s after the first cell", time.Since(start).Round(100*time.Millisecond))
 	p.await(time.Minute, "documentation of our function", kernel+`.requestInspect({code: '%%\nnotebook.Show("x")', cursor_pos: 14, detail_level: 0}).then(r => r.content.found)`)
 }
 

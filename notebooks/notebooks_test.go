@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,6 +27,8 @@ import (
 )
 
 const notebooks = "1. Mittre classification"
+
+var outputs = flag.Bool("outputs", false, "keep the outputs of Statistics.ipynb, which are committed since they teach")
 
 // lab is a stack and data of its own, and the JupyterLab that all share.
 type lab struct {
@@ -86,6 +89,8 @@ func (l *lab) environ() []string {
 // notebook is an executed notebook.
 type notebook struct {
 	Cells []cell `json:"cells"`
+
+	file []byte
 }
 
 type cell struct {
@@ -126,7 +131,7 @@ func read(t *testing.T, file string) *notebook {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &notebook{}
+	n := &notebook{file: data}
 	if err := json.Unmarshal(data, n); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
@@ -228,6 +233,11 @@ func TestInOrder(t *testing.T) {
 		}
 		t.Logf("%s:\n%s", step.name, n.timing())
 		step.check(t, l, n)
+		if *outputs && step.name == "Statistics" {
+			if err := os.WriteFile(filepath.Join(notebooks, "Statistics.ipynb"), n.file, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
