@@ -210,7 +210,7 @@ func (c *Classifier) classify(p *partition, r *event.Record) *event.Verdict {
 	c.due.clear()
 	any := false
 	for _, i := range c.lane(&r.Event) {
-		if c.plan[i].rule.test.match(&c.view) {
+		if c.plan[i].rule.matcher.match(&c.view) {
 			c.match(i)
 			any = true
 		}

@@ -1,7 +1,6 @@
 package sigma
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -408,8 +407,4 @@ func (r *Rule) depth(known map[*Rule]int) int {
 	}
 	known[r] = min(deepest, maxDepth) + 1
 	return known[r]
-}
-
-func (c *Correlation) String() string {
-	return fmt.Sprintf("%s of %s by %s within %s", c.Type, strings.Join(c.Rules, ", "), strings.Join(c.GroupBy, ", "), c.Timespan)
 }

@@ -14,7 +14,7 @@ func (l *loader) detection(root *yaml.Node, m map[string]*yaml.Node) error {
 	if r.LogSource, r.route, err = logSource(root, m["logsource"]); err != nil {
 		return err
 	}
-	if r.selections, r.test, err = l.search(m["detection"]); err != nil {
+	if r.selections, r.matcher, err = l.search(m["detection"]); err != nil {
 		return err
 	}
 	l.rules = append(l.rules, r)
@@ -57,13 +57,13 @@ type selection struct {
 // A clause is part of a rule, compiled in two ways, which differ where it asks
 // for fields that no event holds: sure is true where it holds whatever those
 // fields are, maybe where it holds for some of what they could be.
-type clause struct{ sure, maybe test }
+type clause struct{ sure, maybe matcher }
 
 func (i item) clause() clause {
 	if i.missing {
 		return clause{constant(never), constant(always)}
 	}
-	return clause{i.test, i.test}
+	return clause{i.matcher, i.matcher}
 }
 
 // combined joins clauses by not, and, or or.
@@ -71,7 +71,7 @@ func combined(op operator, clauses []clause) clause {
 	if op == not {
 		return clause{sure: negate(clauses[0].maybe), maybe: negate(clauses[0].sure)}
 	}
-	sure, maybe := make([]test, len(clauses)), make([]test, len(clauses))
+	sure, maybe := make([]matcher, len(clauses)), make([]matcher, len(clauses))
 	for i, c := range clauses {
 		sure[i], maybe[i] = c.sure, c.maybe
 	}
@@ -95,16 +95,16 @@ func (e *expression) compile(selections []selection) clause {
 
 // search reads selections and the condition over them. Keys of other meaning
 // are left out.
-func (l *loader) search(node *yaml.Node, others ...string) ([]selection, test, error) {
+func (l *loader) search(node *yaml.Node, others ...string) ([]selection, matcher, error) {
 	m, err := mapping(node)
 	if err != nil {
-		return nil, test{}, err
+		return nil, matcher{}, err
 	}
 	if m["timeframe"] != nil {
-		return nil, test{}, refuse(m["timeframe"], "timeframe is Sigma version 1: write a correlation rule that refers to this one")
+		return nil, matcher{}, refuse(m["timeframe"], "timeframe is Sigma version 1: write a correlation rule that refers to this one")
 	}
 	if m["condition"] == nil {
-		return nil, test{}, refuse(node, "a condition is missing")
+		return nil, matcher{}, refuse(node, "a condition is missing")
 	}
 	var selections []selection
 	for _, name := range keysInOrder(node) {
@@ -113,7 +113,7 @@ func (l *loader) search(node *yaml.Node, others ...string) ([]selection, test, e
 		}
 		s := selection{name: name}
 		if s.clause, err = l.clause(&s, m[name], true); err != nil {
-			return nil, test{}, err
+			return nil, matcher{}, err
 		}
 		selections = append(selections, s)
 	}
@@ -179,10 +179,10 @@ func (l *loader) leaf(s *selection, key *yaml.Node, values []*yaml.Node) (clause
 // condition compiles a condition, or a list of them, any of which may hold.
 // A rule matches only what it surely matches: it is refused where the fields
 // that no event holds leave nothing of it.
-func (l *loader) condition(node *yaml.Node, selections []selection) (test, error) {
+func (l *loader) condition(node *yaml.Node, selections []selection) (matcher, error) {
 	conditions, err := texts(node)
 	if err != nil {
-		return test{}, err
+		return matcher{}, err
 	}
 	names := make([]string, len(selections))
 	for i, s := range selections {
@@ -190,17 +190,17 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (test, error
 	}
 	used := make([]bool, len(selections))
 	parser := newConditionParser(names)
-	var tests []test
+	var matchers []matcher
 	for _, text := range conditions {
 		e, err := parser.parse(text)
 		if err != nil {
-			return test{}, at(node, err)
+			return matcher{}, at(node, err)
 		}
 		e.mark(used)
-		tests = append(tests, e.compile(selections).sure)
+		matchers = append(matchers, e.compile(selections).sure)
 	}
-	if len(tests) == 0 {
-		return test{}, refuse(node, "the condition is empty")
+	if len(matchers) == 0 {
+		return matcher{}, refuse(node, "the condition is empty")
 	}
 	var missing []item
 	for n, s := range selections {
@@ -213,98 +213,16 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (test, error
 			}
 		}
 	}
-	t := anyOf(tests)
+	t := anyOf(matchers)
 	switch {
 	case t.fixed == never && len(missing) > 0:
-		return test{}, refuse(missing[0].node, "events have no field %q, and no event surely matches without it: "+
+		return matcher{}, refuse(missing[0].node, "events have no field %q, and no event surely matches without it: "+
 			"use ECS names such as destination.port, or Sigma's or Zeek's names for them", missing[0].field.name)
 	case t.fixed == never:
-		return test{}, refuse(node, "the rule can never match: no event has these values")
+		return matcher{}, refuse(node, "the rule can never match: no event has these values")
 	}
 	for _, i := range missing {
 		l.warn(i.node, "events have no field %q: the rule goes without what needs it", i.field.name)
 	}
 	return t, nil
-}
-
-// A filter takes events away from rules (Sigma filters specification): its
-// condition is joined to theirs by and, as the reference implementation has
-// it, so it usually says not.
-type filter struct {
-	about  *Rule        // its metadata
-	rules  []*yaml.Node // ids or names, nil for any rule of the log source
-	source LogSource
-	test   test
-}
-
-func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
-	f := &filter{about: l.current}
-	var err error
-	if f.source, _, err = logSource(root, m["logsource"]); err != nil {
-		return err
-	}
-	section, err := mapping(m["filter"])
-	if err != nil {
-		return err
-	}
-	switch rules := section["rules"]; {
-	case rules == nil || rules.Kind == yaml.SequenceNode && len(rules.Content) == 0:
-		return refuse(m["filter"], "a filter needs rules: ids or names, or any")
-	case rules.Kind == yaml.SequenceNode:
-		f.rules = rules.Content
-	case rules.Value != "any" && rules.Value != "all":
-		f.rules = []*yaml.Node{rules}
-	}
-	if _, f.test, err = l.search(m["filter"], "rules"); err != nil {
-		return err
-	}
-	l.filters = append(l.filters, f)
-	return nil
-}
-
-// check refuses a filter that names a rule it cannot be for.
-func (f *filter) check(known map[string]*Rule) error {
-	for _, node := range f.rules {
-		switch r := known[node.Value]; {
-		case r == nil:
-			return refuse(node, "no rule has the id or name %q, or it was refused", node.Value)
-		case r.Correlation != nil:
-			return refuse(node, "%q is a correlation: filter the rules that it refers to", r.Title)
-		case !f.covers(r.LogSource):
-			return refuse(node, "the filter is for the log source %s, but the rule %q for %s", f.source, r.Title, r.LogSource)
-		}
-	}
-	return nil
-}
-
-func (f *filter) covers(source LogSource) bool {
-	return (f.source.Category == "" || f.source.Category == source.Category) &&
-		(f.source.Product == "" || f.source.Product == source.Product) &&
-		(f.source.Service == "" || f.source.Service == source.Service)
-}
-
-// apply joins the filter to a rule that it is for.
-func (f *filter) apply(r *Rule) {
-	named := len(f.rules) == 0 || slices.ContainsFunc(f.rules, func(node *yaml.Node) bool {
-		return node.Value == r.ID || node.Value == r.Name
-	})
-	if r.Correlation == nil && named && f.covers(r.LogSource) {
-		r.test = allOf([]test{r.test, f.test})
-	}
-}
-
-// applyFilters joins filters to the rules that they are for.
-func (l *loader) applyFilters(known map[string]*Rule) {
-	l.filters = slices.DeleteFunc(l.filters, func(f *filter) bool {
-		err := f.check(known)
-		if err != nil {
-			l.refused(f.about, err)
-		}
-		return err != nil
-	})
-	for _, f := range l.filters {
-		for _, r := range l.rules {
-			f.apply(r)
-		}
-	}
 }

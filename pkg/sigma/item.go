@@ -19,8 +19,8 @@ import (
 type item struct {
 	node    *yaml.Node // the field with its modifiers, as in the rule
 	field   field
-	test    test
-	missing bool // no event holds the field: test is not used
+	matcher matcher
+	missing bool // no event holds the field: matcher is not used
 }
 
 // modifiers are those of one item (Sigma modifiers appendix), sorted out.
@@ -135,44 +135,44 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	if len(values) == 0 {
 		return item{}, refuse(key, "%s has an empty list of values", key.Value)
 	}
-	tests := make([]test, len(values))
+	matchers := make([]matcher, len(values))
 	for i, v := range values {
-		if tests[i], err = l.parseValue(f, m, v); err != nil {
+		if matchers[i], err = l.parseValue(f, m, v); err != nil {
 			return item{}, at(v, err)
 		}
 	}
-	var joined test
+	var joined matcher
 	switch {
 	case m.all:
-		joined = allOf(tests)
+		joined = allOf(matchers)
 	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3:
-		joined = l.anyEqual(f, values, tests)
+		joined = l.anyEqual(f, values, matchers)
 	default:
-		joined = anyOf(tests)
+		joined = anyOf(matchers)
 	}
 	if m.neq {
 		// A field that is absent is not known to differ.
-		joined = allOf([]test{negate(absent(f)), negate(joined)})
+		joined = allOf([]matcher{negate(absent(f)), negate(joined)})
 		for _, v := range values {
 			if other, err := fieldNamed(v.Value); m.fieldref && err == nil {
-				joined = allOf([]test{negate(absent(other)), joined})
+				joined = allOf([]matcher{negate(absent(other)), joined})
 			}
 		}
 	}
-	return item{node: key, field: f, test: joined}, nil
+	return item{node: key, field: f, matcher: joined}, nil
 }
 
 // parseValue compiles the comparison of a field with one value.
-func (l *loader) parseValue(f field, m modifiers, value *yaml.Node) (test, error) {
+func (l *loader) parseValue(f field, m modifiers, value *yaml.Node) (matcher, error) {
 	if value.Kind != yaml.ScalarNode {
-		return test{}, fmt.Errorf("want a text, a number or null, or a list of them")
+		return matcher{}, fmt.Errorf("want a text, a number or null, or a list of them")
 	}
 	switch {
 	case m.how == "exists":
 		return exists(f, value)
 	case value.Tag == "!!null":
 		if m.how != "" || m.fieldref || m.part != "" {
-			return test{}, fmt.Errorf("null has no %s", cmp.Or(m.how, m.part, "fieldref"))
+			return matcher{}, fmt.Errorf("null has no %s", cmp.Or(m.how, m.part, "fieldref"))
 		}
 		return absent(f), nil
 	case m.fieldref:
@@ -188,46 +188,46 @@ func (l *loader) parseValue(f field, m modifiers, value *yaml.Node) (test, error
 	if m.expand {
 		var err error
 		if texts, err = l.expand(value.Value); err != nil {
-			return test{}, err
+			return matcher{}, err
 		}
 	}
 	if m.how == "cidr" {
 		return within(f, texts)
 	}
-	tests := make([]test, len(texts))
+	matchers := make([]matcher, len(texts))
 	for i, t := range texts {
-		tests[i] = l.matchText(f, m, t, value)
+		matchers[i] = l.matchText(f, m, t, value)
 	}
-	return anyOf(tests), nil
+	return anyOf(matchers), nil
 }
 
-// each compiles a test for every source of a field, any of which may match.
-func (f field) each(compile func(source) test) test {
-	tests := make([]test, len(f.sources))
+// each compiles a matcher for every source of a field, any of which may match.
+func (f field) each(compile func(source) matcher) matcher {
+	matchers := make([]matcher, len(f.sources))
 	for i, s := range f.sources {
-		tests[i] = compile(s)
+		matchers[i] = compile(s)
 	}
-	return anyOf(tests)
+	return anyOf(matchers)
 }
 
-func exists(f field, value *yaml.Node) (test, error) {
+func exists(f field, value *yaml.Node) (matcher, error) {
 	var want bool
 	if value.Tag != "!!bool" || value.Decode(&want) != nil {
-		return test{}, fmt.Errorf("modifier exists wants true or false")
+		return matcher{}, fmt.Errorf("modifier exists wants true or false")
 	}
-	return test{cost: 2, match: func(v *view) bool { return f.present(v.event) == want }}, nil
+	return matcher{cost: 2, match: func(v *view) bool { return f.present(v.event) == want }}, nil
 }
 
-func absent(f field) test {
+func absent(f field) matcher {
 	first := f.sources[0]
-	return test{cost: 2, match: func(v *view) bool { return !first.present(v.event) }}
+	return matcher{cost: 2, match: func(v *view) bool { return !first.present(v.event) }}
 }
 
 // matchText compares with a Sigma string, by the kind of the field: numbers
 // and addresses by their value, and by their text where there are wildcards.
 // An event does not tell an empty text from an absent one, so the empty
 // string means absent, and no other pattern matches what is absent.
-func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) test {
+func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) matcher {
 	p := parsePattern(text)
 	switch m.how {
 	case "contains":
@@ -241,7 +241,7 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 	if literal && want == "" {
 		return absent(f)
 	}
-	return f.each(func(s source) test {
+	return f.each(func(s source) matcher {
 		switch {
 		case literal && s.kind() == event.Integer:
 			if down, up, err := around(want, value, f.unit); err == nil && down == up {
@@ -251,7 +251,7 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 			if a, err := netip.ParseAddr(want); err == nil {
 				a = a.Unmap()
 				field := event.Field(s)
-				return test{cost: 2, match: func(v *view) bool { return field.Address(v.event) == a }}
+				return matcher{cost: 2, match: func(v *view) bool { return field.Address(v.event) == a }}
 			}
 		case m.cased:
 			return matchPattern(s, plain, p)
@@ -282,24 +282,24 @@ var kindNames = map[event.Kind]string{
 	event.Address: "addresses",
 }
 
-func matchPattern(s source, form int, p pattern) test {
+func matchPattern(s source, form int, p pattern) matcher {
 	if want, literal := p.plain(); literal {
-		return test{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }}
+		return matcher{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }}
 	}
 	match := p.compile()
-	return test{cost: 10 * len(p), match: func(v *view) bool {
+	return matcher{cost: 10 * len(p), match: func(v *view) bool {
 		t := v.text(s, form)
 		return t != "" && match(t)
 	}}
 }
 
 // anyEqual compares with many plain values at once.
-func (l *loader) anyEqual(f field, values []*yaml.Node, tests []test) test {
+func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matcher {
 	if len(f.sources) > 1 {
-		return anyOf(tests)
+		return anyOf(matchers)
 	}
 	s := f.sources[0]
-	var rest []test
+	var rest []matcher
 	numbers := make(map[int64]struct{})
 	texts := make(map[string]struct{})
 	for i, value := range values {
@@ -307,17 +307,17 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, tests []test) test {
 		n, isNumber := wholeNumber(want, value)
 		switch {
 		case value.Tag == "!!null" || !literal || want == "":
-			rest = append(rest, tests[i])
+			rest = append(rest, matchers[i])
 		case s.kind() == event.Text:
 			texts[foldString(want)] = struct{}{}
 		case s.kind() == event.Integer && isNumber && f.unit == 1:
 			numbers[n] = struct{}{}
 		default:
-			rest = append(rest, tests[i])
+			rest = append(rest, matchers[i])
 		}
 	}
 	if len(texts) > 0 {
-		rest = append(rest, test{cost: 8, match: func(v *view) bool {
+		rest = append(rest, matcher{cost: 8, match: func(v *view) bool {
 			_, ok := texts[v.text(s, folded)]
 			return ok
 		}})
@@ -329,14 +329,14 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, tests []test) test {
 }
 
 // amongNumbers is a binary search: faster than a map for what a rule lists.
-func amongNumbers(s source, numbers map[int64]struct{}) test {
+func amongNumbers(s source, numbers map[int64]struct{}) matcher {
 	sorted := make([]int64, 0, len(numbers))
 	for n := range numbers {
 		sorted = append(sorted, n)
 	}
 	slices.Sort(sorted)
 	field := event.Field(s)
-	return test{cost: 8, match: func(v *view) bool {
+	return matcher{cost: 8, match: func(v *view) bool {
 		n := field.Int(v.event)
 		if !n.Known {
 			return false
@@ -346,22 +346,22 @@ func amongNumbers(s source, numbers map[int64]struct{}) test {
 	}}
 }
 
-func inRange(s source, low, high int64) test {
+func inRange(s source, low, high int64) matcher {
 	field := event.Field(s)
-	return test{cost: 2, match: func(v *view) bool {
+	return matcher{cost: 2, match: func(v *view) bool {
 		n := field.Int(v.event)
 		return n.Known && low <= n.Value && n.Value <= high
 	}}
 }
 
 // compare compares numbers: lt, lte, gt, gte.
-func compare(f field, how string, value *yaml.Node) (test, error) {
+func compare(f field, how string, value *yaml.Node) (matcher, error) {
 	if f.kind() != event.Integer {
-		return test{}, fmt.Errorf("modifier %s compares numbers, and %s is none", how, f.name)
+		return matcher{}, fmt.Errorf("modifier %s compares numbers, and %s is none", how, f.name)
 	}
 	low, high, err := bounds(how, value, f.unit)
 	if err != nil {
-		return test{}, err
+		return matcher{}, err
 	}
 	return inRange(f.sources[0], low, high), nil
 }
@@ -405,16 +405,16 @@ func parseNumber(text string) (float64, error) {
 	return x, nil
 }
 
-func timePart(f field, m modifiers, value *yaml.Node) (test, error) {
+func timePart(f field, m modifiers, value *yaml.Node) (matcher, error) {
 	if f.kind() != event.Time {
-		return test{}, fmt.Errorf("modifier %s is for times, and %s is none: use @timestamp", m.part, f.name)
+		return matcher{}, fmt.Errorf("modifier %s is for times, and %s is none: use @timestamp", m.part, f.name)
 	}
 	low, high, err := bounds(m.how, value, 1)
 	if err != nil {
-		return test{}, err
+		return matcher{}, err
 	}
 	part := timeParts[m.part]
-	return test{cost: 20, match: func(v *view) bool {
+	return matcher{cost: 20, match: func(v *view) bool {
 		n := int64(part(v.event.Timestamp.UTC()))
 		return low <= n && n <= high
 	}}, nil
@@ -422,10 +422,10 @@ func timePart(f field, m modifiers, value *yaml.Node) (test, error) {
 
 // compareFields compares a field with another one of the same event. Both
 // must be present.
-func compareFields(f field, how string, cased bool, name string) (test, error) {
+func compareFields(f field, how string, cased bool, name string) (matcher, error) {
 	other, err := fieldNamed(name)
 	if err != nil {
-		return test{}, err
+		return matcher{}, err
 	}
 	form := folded
 	if cased {
@@ -440,9 +440,9 @@ func compareFields(f field, how string, cased bool, name string) (test, error) {
 	case "endswith":
 		same = strings.HasSuffix
 	}
-	return f.each(func(a source) test {
-		return other.each(func(b source) test {
-			return test{cost: 20, match: func(v *view) bool {
+	return f.each(func(a source) matcher {
+		return other.each(func(b source) matcher {
+			return matcher{cost: 20, match: func(v *view) bool {
 				return a.present(v.event) && b.present(v.event) && same(v.text(a, form), v.text(b, form))
 			}}
 		})
@@ -465,22 +465,22 @@ func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (ite
 			texts.sources = append(texts.sources, source(f))
 		}
 	}
-	tests := make([]test, len(values))
+	matchers := make([]matcher, len(values))
 	for i, v := range values {
 		if v.Tag == "!!null" || v.Kind == yaml.ScalarNode && v.Value == "" {
 			return item{}, refuse(v, "a keyword cannot be empty")
 		}
 		var err error
-		if tests[i], err = l.parseValue(texts, m, v); err != nil {
+		if matchers[i], err = l.parseValue(texts, m, v); err != nil {
 			return item{}, at(v, err)
 		}
 	}
-	if len(tests) == 0 {
+	if len(matchers) == 0 {
 		return item{}, refuse(key, "the list of keywords is empty")
 	}
-	joined := anyOf(tests)
+	joined := anyOf(matchers)
 	if m.all {
-		joined = allOf(tests)
+		joined = allOf(matchers)
 	}
-	return item{node: key, field: texts, test: joined}, nil
+	return item{node: key, field: texts, matcher: joined}, nil
 }

@@ -34,13 +34,6 @@ const MaxFile = 1 << 20
 // A LoadOption changes how rules are loaded.
 type LoadOption func(*loader)
 
-// Placeholder gives the values of a placeholder for the modifier expand, which
-// replace those it has. The name is without percent signs: home_net is the
-// home network, private addresses unless it is set here.
-func Placeholder(name string, values ...string) LoadOption {
-	return func(l *loader) { l.placeholders[strings.ToLower(name)] = values }
-}
-
 //go:embed rules
 var defaultRules embed.FS
 
@@ -389,76 +382,4 @@ func (l *loader) refuseDoubles() {
 		seen[r.ID], seen[r.Name] = r, r
 		return false
 	})
-}
-
-// mapping is a YAML map with text keys. Keys that come twice are refused, and
-// so are aliases, here and in what is read by the functions below: written
-// out, a rule says what it does where one reads it.
-func mapping(node *yaml.Node) (map[string]*yaml.Node, error) {
-	if node.Kind != yaml.MappingNode {
-		return nil, refuse(node, "want a map of keys and values")
-	}
-	m := make(map[string]*yaml.Node, len(node.Content)/2)
-	for i := 0; i < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		switch {
-		case key.Kind != yaml.ScalarNode || value.Kind == yaml.AliasNode || key.Tag == "!!merge":
-			return nil, refuse(key, "YAML aliases and merge keys are not supported: write the values out")
-		case m[key.Value] != nil:
-			return nil, refuse(key, "key %q comes twice", key.Value)
-		}
-		m[key.Value] = value
-	}
-	return m, nil
-}
-
-// scalar is the text of a node, empty where there is none.
-func scalar(node *yaml.Node) (string, error) {
-	if node == nil || node.Tag == "!!null" {
-		return "", nil
-	}
-	if node.Kind != yaml.ScalarNode {
-		return "", refuse(node, "want one text, not a list or a map")
-	}
-	return node.Value, nil
-}
-
-// texts are those of a list, or one alone.
-func texts(node *yaml.Node) ([]string, error) {
-	if node == nil || node.Tag == "!!null" {
-		return nil, nil
-	}
-	nodes := []*yaml.Node{node}
-	if node.Kind == yaml.SequenceNode {
-		nodes = node.Content
-	}
-	var all []string
-	for _, n := range nodes {
-		t, err := scalar(n)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, t)
-	}
-	return all, nil
-}
-
-// keysInOrder are the keys of a map as they stand.
-func keysInOrder(node *yaml.Node) []string {
-	var keys []string
-	for i := 0; i < len(node.Content); i += 2 {
-		keys = append(keys, node.Content[i].Value)
-	}
-	return keys
-}
-
-// unknownKey names a key of the map that is not among the known ones.
-func unknownKey(node *yaml.Node, known map[string]bool) error {
-	for i := 0; i < len(node.Content); i += 2 {
-		if key := node.Content[i]; !known[key.Value] {
-			names := slices.Sorted(maps.Keys(known))
-			return refuse(key, "key %q is not known: use %s", key.Value, strings.Join(names, ", "))
-		}
-	}
-	return nil
 }

@@ -10,17 +10,17 @@ import (
 
 // matchRegexp compiles a regular expression. Go's are RE2: they take time
 // linear in the text, and have no lookaround and no backreferences.
-func matchRegexp(f field, flags, text string) (test, error) {
+func matchRegexp(f field, flags, text string) (matcher, error) {
 	if flags != "" {
 		text = "(?" + flags + ")" + text
 	}
 	re, err := compileRegexp(text)
 	if err != nil {
-		return test{}, err
+		return matcher{}, err
 	}
 	need := requirementsOf(text)
-	return f.each(func(s source) test {
-		return test{cost: 200, match: func(v *view) bool {
+	return f.each(func(s source) matcher {
+		return matcher{cost: 200, match: func(v *view) bool {
 			t := v.text(s, plain)
 			return t != "" && need.metBy(v, s) && re.MatchString(t)
 		}}

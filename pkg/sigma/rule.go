@@ -33,7 +33,7 @@ type Rule struct {
 	Line int // where the rule's document begins
 
 	route      route
-	test       test
+	matcher    matcher
 	selections []selection
 }
 
@@ -52,7 +52,7 @@ func (r *Rule) Matches(e *event.Event) bool {
 	}
 	var v view
 	v.set(e)
-	return r.test.match(&v)
+	return r.matcher.match(&v)
 }
 
 // verdict is what an event is said to be where this rule wins.
@@ -108,7 +108,7 @@ func (r *Rule) Explain(e *event.Event) []Reason {
 			continue
 		}
 		for _, i := range s.items {
-			if i.missing || !i.test.match(&v) {
+			if i.missing || !i.matcher.match(&v) {
 				continue
 			}
 			for _, from := range i.field.sources {
