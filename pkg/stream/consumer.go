@@ -51,7 +51,7 @@ type ConsumerOptions struct {
 	// marked Replay: what the classifier's correlations look back on.
 	History int64
 
-	MaxBatch int                  // records at most; 0: what one fetch of 1 MiB holds
+	MaxBatch int                  // new records at most; 0: what one fetch of 1 MiB holds
 	Traces   *tracing.Traces      // may be nil
 	Notice   func(message string) // told what a user should know; stderr by default
 }
@@ -210,6 +210,7 @@ func (c *Consumer) generation(ctx, over context.Context, generation *kafka.Gener
 	defer context.AfterFunc(over, stop)()
 	batchCtx, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
+	defer stop()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, abort) })()
 
 	assigned := generation.Assignments[Raw]
@@ -217,11 +218,10 @@ func (c *Consumer) generation(ctx, over context.Context, generation *kafka.Gener
 		c.idle(ctx)
 	}
 	readers, err := c.readers(ctx, assigned)
+	if errors.Is(err, errTryAgain) || err != nil && ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
-		stop()
-		if errors.Is(err, errTryAgain) || ctx.Err() != nil {
-			return nil
-		}
 		return err
 	}
 	c.troubled = false

@@ -221,7 +221,7 @@ func (r *reader) take(batch *event.Batch, m *kafka.Message) bool {
 		}
 		batch.Replay = m.Offset < r.from // records before it have expired
 	}
-	if r.options.MaxBatch > 0 && len(batch.Records) == r.options.MaxBatch {
+	if r.options.MaxBatch > 0 && !batch.Replay && len(batch.Records) == r.options.MaxBatch {
 		return false
 	}
 	n := len(batch.Records)

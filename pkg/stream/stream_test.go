@@ -391,8 +391,14 @@ func TestResumesAfterTheResults(t *testing.T) {
 		got.rows[partition] = rows[:len(rows)/2]
 	}
 	send(t, cluster, logins(600)...)
-	options := stream.ConsumerOptions{Cluster: cluster, Results: &got, History: 100}
+	options := stream.ConsumerOptions{Cluster: cluster, Results: &got, History: 100, MaxBatch: 10}
+	replays := 0
 	c := drain(t, options, func(ctx context.Context, batch *event.Batch) error {
+		if batch.Replay {
+			replays++
+		} else if len(batch.Records) > options.MaxBatch {
+			t.Errorf("batch of %d", len(batch.Records))
+		}
 		last, _, ok, _ := got.Last(batch.Partition)
 		first := batch.Records[0].Offset
 		if batch.Replay != (ok && first <= last) {
@@ -403,6 +409,9 @@ func TestResumesAfterTheResults(t *testing.T) {
 	c.Close()
 	if got.count() != 5600 || got.replayed != 100*len(got.rows) {
 		t.Errorf("%d rows, %d replayed in %d partitions", got.count(), got.replayed, len(got.rows))
+	}
+	if replays > 3*len(got.rows) {
+		t.Errorf("%d batches of old records: a slow consumer should have them at once", replays)
 	}
 	if events, _ := c.Counts(); events == 5600 || events == 0 {
 		t.Errorf("%d events were handled", events)
@@ -503,6 +512,23 @@ func TestHandlerErrorEndsTheConsumer(t *testing.T) {
 	full := errors.New("disk full")
 	err := consumer(t, stream.ConsumerOptions{Cluster: cluster}).Run(t.Context(), func(context.Context, *event.Batch) error { return full })
 	if !errors.Is(err, full) || !strings.Contains(err.Error(), "events.raw/") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// unreadable are results that do not tell how far they go.
+type unreadable struct{ results }
+
+func (*unreadable) Last(int) (int64, string, bool, error) {
+	return 0, "", false, errors.New("row 7: no offset")
+}
+
+func TestUnreadableResultsEndTheConsumer(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(10)...)
+	var bad unreadable
+	err := consumer(t, stream.ConsumerOptions{Cluster: cluster, Results: &bad}).Drain(t.Context(), bad.handle)
+	if err == nil || !strings.Contains(err.Error(), "row 7") {
 		t.Errorf("error %v", err)
 	}
 }
