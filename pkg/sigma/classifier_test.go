@@ -92,7 +92,7 @@ func TestRoutes(t *testing.T) {
 		"rdp":  `"event.dataset":"zeek.conn","event.category":"network","network.protocol":"rdp"`,
 	}
 	for source, want := range map[string]string{
-		"category: firewall":                     "conn flow rdp",
+		"category: firewall":                     "auth conn dns flow http rdp ssh",
 		"category: network_connection":           "conn flow rdp",
 		"category: network, service: connection": "conn flow rdp",
 		"category: network":                      "conn dns flow rdp",

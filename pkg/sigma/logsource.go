@@ -57,9 +57,11 @@ var (
 	loginLog    = route{dataset: "system.auth"}
 )
 
-// routes says what each log source is among our events.
+// routes says what each log source is among our events. A firewall logs all
+// that goes through it, and what was recognized as a request, a question or a
+// login is not there as a connection, too: so its rules see every event.
 var routes = map[LogSource]route{
-	{Category: "firewall"}:                       connections,
+	{Category: "firewall"}:                       {},
 	{Category: "network_connection"}:             connections,
 	{Category: "network"}:                        {category: "network"},
 	{Category: "network", Service: "connection"}: connections,
