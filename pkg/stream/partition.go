@@ -224,6 +224,9 @@ func (r *reader) take(batch *event.Batch, m *kafka.Message) bool {
 	if r.options.MaxBatch > 0 && !batch.Replay && len(batch.Records) == r.options.MaxBatch {
 		return false
 	}
+	if endsTransaction(m) {
+		return true
+	}
 	n := len(batch.Records)
 	batch.Records = append(batch.Records, event.Record{Offset: m.Offset, Time: m.Time})
 	// The value is ours alone and never written to, so the event's strings may
@@ -243,6 +246,15 @@ func (r *reader) take(batch *event.Batch, m *kafka.Message) bool {
 		r.trace(batch, n, m)
 	}
 	return true
+}
+
+// endsTransaction reports whether a record is Kafka's own mark at the end of a
+// transaction, which kafka-go shows like any other: its key is a version and a
+// type, 0 for abort and 1 for commit, its value a version and an epoch (Kafka's
+// documentation, Message Format, Control Batches). The records of transactions
+// are events whether they were committed or not: kafka-go does not tell.
+func endsTransaction(m *kafka.Message) bool {
+	return len(m.Key) == 4 && len(m.Value) == 6 && m.Key[0] == 0 && m.Key[1] == 0 && m.Key[2] == 0 && m.Key[3] <= 1 && m.Value[0] == 0
 }
 
 // trace starts the kafka.consume span of a record whose producer traced it.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"soclab/internal/broker"
 	"soclab/pkg/event"
@@ -309,6 +310,34 @@ func refused(t *testing.T, record kafka.Message, reason string) {
 				t.Errorf("reason %q, want %q", got, reason)
 			}
 		}
+	}
+}
+
+// The marks that Kafka writes at the end of transactions are no records.
+func TestTransactions(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(10)...)
+	other, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers...), kgo.TransactionalID("other"), kgo.DefaultProduceTopic(stream.Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	e := logins(1)[0]
+	for range 2 {
+		sent := errors.Join(other.BeginTransaction(),
+			other.ProduceSync(t.Context(), &kgo.Record{Value: event.AppendJSON(nil, &e)}).FirstErr(),
+			other.EndTransaction(t.Context(), kgo.TryCommit))
+		if sent != nil {
+			t.Fatal(sent)
+		}
+	}
+	var got results
+	for range 2 { // also where a partition ends with one
+		c := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle)
+		if _, dead := c.Counts(); dead != 0 || got.count() != 12 {
+			t.Errorf("%d events, %d dead letters, want 12 and none", got.count(), dead)
+		}
+		c.Close()
 	}
 }
 
