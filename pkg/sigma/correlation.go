@@ -123,8 +123,11 @@ func (l *loader) correlation(m map[string]*yaml.Node) error {
 	// The specification shows generate beside level, its reference
 	// implementation reads it inside the section.
 	for _, g := range []*yaml.Node{section["generate"], m["generate"]} {
-		if g != nil && (g.Tag != "!!bool" || g.Decode(&c.Generate) != nil) {
-			return refuse(g, "generate is true or false")
+		if g == nil {
+			continue
+		}
+		if c.Generate, err = boolean(g); err != nil {
+			return err
 		}
 	}
 	if err := c.resolveFields(); err != nil {

@@ -211,9 +211,9 @@ func (f field) each(compile func(source) matcher) matcher {
 }
 
 func exists(f field, value *yaml.Node) (matcher, error) {
-	var want bool
-	if value.Tag != "!!bool" || value.Decode(&want) != nil {
-		return matcher{}, fmt.Errorf("modifier exists wants true or false")
+	want, err := boolean(value)
+	if err != nil {
+		return matcher{}, err
 	}
 	return matcher{cost: 2, match: func(v *view) bool { return f.present(v.event) == want }}, nil
 }

@@ -91,6 +91,7 @@ func TestSpecification(t *testing.T) {
 		{"not null", "s: {url.path: /}\nf: {user.name: null}\ncondition: s and not f", []string{`"url.path":"/","user.name":"x"`}, []string{`"url.path":"/"`}},
 		{"empty is absent, too", "s: {user_agent.original: ''}\ncondition: s", []string{``}, []string{`"user_agent.original":"x"`}},
 		{"exists", "s: {user.name|exists: true}\ncondition: s", []string{`"user.name":"x"`}, []string{``}},
+		{"exists, in the words of YAML 1.1", "s: {user.name|exists: yes}\ncondition: s", []string{`"user.name":"x"`}, []string{``}},
 		{"exists not", "s: {source.ip|exists: false}\ncondition: s", []string{``}, []string{`"source.ip":"10.0.0.1"`}},
 
 		// Section Keywords search

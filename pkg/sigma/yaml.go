@@ -60,6 +60,14 @@ func texts(node *yaml.Node) ([]string, error) {
 	return all, nil
 }
 
+// boolean is true or false, or one of YAML 1.1's words for them.
+func boolean(node *yaml.Node) (value bool, err error) {
+	if node.Tag == "!!null" || node.Decode(&value) != nil {
+		return false, refuse(node, "want true or false, not %q", node.Value)
+	}
+	return value, nil
+}
+
 // keysInOrder are the keys of a map as they stand.
 func keysInOrder(node *yaml.Node) []string {
 	var keys []string
