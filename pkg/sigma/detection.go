@@ -17,6 +17,13 @@ func (l *loader) detection(root *yaml.Node, m map[string]*yaml.Node) error {
 	if r.selections, r.matcher, err = l.search(m["detection"]); err != nil {
 		return err
 	}
+	for _, s := range r.selections {
+		for _, i := range s.items {
+			if i.isKeywords() && (r.route == logins || r.route == loginLog) {
+				l.warn(i.node, "login events have no log message: keywords are looked for in their fields only")
+			}
+		}
+	}
 	l.rules = append(l.rules, r)
 	return nil
 }

@@ -23,6 +23,9 @@ type item struct {
 	missing bool // no event holds the field: matcher is not used
 }
 
+// isKeywords reports whether an item names no field: it is about all texts.
+func (i item) isKeywords() bool { return i.node.Value == "" || i.node.Value[0] == '|' }
+
 // modifiers are those of one item (Sigma modifiers appendix), sorted out.
 type modifiers struct {
 	all, cased, expand, fieldref, neq bool

@@ -220,12 +220,13 @@ func TestFilters(t *testing.T) {
 // TestWarnings are about rules that load.
 func TestWarnings(t *testing.T) {
 	for text, want := range map[string]string{
-		ruleOf("s: {destination.port: [22, ssh]}\ncondition: s"):                `destination.port is never "ssh"`,
-		ruleOf("s: {user.name: x}\nt: {user.name: y}\ncondition: s"):            "does not use the selection t",
-		ruleOf("s: {user.name: x}\nt: {cs-cookie: y}\ncondition: s or t"):       `no field "cs-cookie"`,
-		"tags: [attack.t1043]\n" + ruleOf("s: {user.name: x}\ncondition: s"):    "T1043",
-		"tags: [attack.haunting]\n" + ruleOf("s: {user.name: x}\ncondition: s"): "haunting",
-		strings.Replace(guessing, "source.ip", "user.name", 1):                  "does not group by source.ip",
+		ruleOf("s: {destination.port: [22, ssh]}\ncondition: s"):                                  `destination.port is never "ssh"`,
+		ruleOf("s: {user.name: x}\nt: {user.name: y}\ncondition: s"):                              "does not use the selection t",
+		ruleOf("s: {user.name: x}\nt: {cs-cookie: y}\ncondition: s or t"):                         `no field "cs-cookie"`,
+		"title: T\nlogsource: {product: linux, service: sshd}\ndetection: {k: [x], condition: k}": "no log message",
+		"tags: [attack.t1043]\n" + ruleOf("s: {user.name: x}\ncondition: s"):                      "T1043",
+		"tags: [attack.haunting]\n" + ruleOf("s: {user.name: x}\ncondition: s"):                   "haunting",
+		strings.Replace(guessing, "source.ip", "user.name", 1):                                    "does not group by source.ip",
 	} {
 		rules := parse(t, text)
 		if len(rules.Warnings) != 1 || !strings.Contains(rules.Warnings[0].Error(), want) {
