@@ -23,14 +23,13 @@ import (
 
 // screenshots is where the README's pictures are kept:
 //
-//	go test ./notebooks -run Browser -screenshots images
+//	go test ./notebooks -run Notebooks -screenshots images
 var screenshots = flag.String("screenshots", "", "folder for the README's pictures; none are written if empty")
 
-// TestBrowser opens the notebooks in a real JupyterLab in a real browser, runs
-// all cells of each in order, and looks at what appears on the page.
-func TestBrowser(t *testing.T) {
+// inBrowser opens the notebooks in a real JupyterLab in a real browser, runs all
+// cells of each in order, and looks at what appears on the page.
+func inBrowser(t *testing.T, l *lab, run int) {
 	chromium := findChromium(t)
-	l := newLab(t)
 	server, err := l.Environment.Start(t.Context(), jupyter.Options{
 		Open: "notebooks/" + notebooks + "/Producer.ipynb",
 		Env:  append(l.environ(), ownSettings(t)...),
@@ -45,35 +44,29 @@ func TestBrowser(t *testing.T) {
 		}
 	}()
 	p := openPage(t, chromium, server.URL)
-	for _, step := range []struct {
-		name  string
-		check func(*testing.T, *lab, *notebook)
-		seen  map[string]string // cell whose picture must be on the page: its screenshot, or none
-	}{
-		{"Producer", checkProducer, nil},
-		{"Consumer_Classifier", checkConsumer, map[string]string{"loop": "loop.png", "trace": "trace.png", "slow": "lag.png", "queue": ""}},
-		{"Statistics", checkStatistics, map[string]string{"classes": "", "tactics": "", "timeline": "statistics.png", "heatmap": "", "confusion": ""}},
-	} {
+	p.open("Producer")
+	p.completes()
+	pictures := map[string][]string{ // of which cells must be on the page
+		"Consumer_Classifier": {"trace", "slow", "sharing", "direct", "queue"},
+		"Statistics":          {"classes", "tactics", "techniques", "timeline", "sources", "heatmap", "latency", "confusion"},
+	}
+	shots := map[string]string{"title": "jupyterlab.png", "trace": "trace.png", "slow": "lag.png", "timeline": "statistics.png"}
+	for _, step := range steps {
 		p.open(step.name)
-		if step.name == "Producer" {
-			p.completes()
-		}
 		n := p.runAll()
-		step.check(t, l, n)
-		if step.name == "Producer" {
-			p.scrollTo(n, "title")
-			p.screenshot("jupyterlab.png")
-		}
-		for cell, file := range step.seen {
+		step.check(t, l, n, run)
+		for _, cell := range append(pictures[step.name], "title") {
 			p.scrollTo(n, cell)
-			if file != "" {
-				p.screenshot(file)
-			}
-			if cell != "loop" {
+			if cell != "title" {
 				p.seesPicture(cell)
+			}
+			if file := shots[cell]; file != "" && (cell != "title" || step.name == "Producer") {
+				p.screenshot(file)
 			}
 		}
 	}
+	p.open("Producer")
+	p.stops("steady")
 }
 
 // ownSettings keep the test from the settings and open tabs of whoever works
@@ -224,6 +217,28 @@ func (p *page) completes() {
 	p.await(time.Minute, "completion of our package", kernel+`.requestComplete({code: '%%\nnotebook.Sh', cursor_pos: 14}).then(r => r.content.matches.some(m => m.includes('Show')))`)
 	p.Logf("first completion %s after the first cell", time.Since(start).Round(100*time.Millisecond))
 	p.await(time.Minute, "documentation of our function", kernel+`.requestInspect({code: '%%\nnotebook.Show("x")', cursor_pos: 14, detail_level: 0}).then(r => r.content.found)`)
+}
+
+// stops runs a live cell and presses the stop button: the cell ends at once, and
+// not with an error.
+func (p *page) stops(cell string) {
+	p.Helper()
+	var n notebook
+	p.eval(`panel().context.model.toJSON()`, &n)
+	p.scrollTo(&n, cell)
+	p.eval(`(window.done = false, jupyterapp.commands.execute('notebook:run-cell').then(() => window.done = true), true)`, nil)
+	p.await(30*time.Second, "the live cell at work", `/[1-9][0-9]* events sent/.test(panel().content.activeCell.outputArea.node.innerText)`)
+	p.eval(`jupyterapp.commands.execute('notebook:interrupt-kernel').then(() => true)`, nil)
+	p.await(5*time.Second, "its end", `window.done`)
+	p.eval(`panel().context.model.toJSON()`, &n)
+	for _, o := range n.cell(p.T, cell).Outputs {
+		if o.Type == "error" {
+			p.Errorf("the stopped cell shows an error: %s", o.Error)
+		}
+	}
+	if shown := n.cell(p.T, cell).shown(); strings.Contains(shown, " 0 waiting") {
+		p.Errorf("it was not stopped: %s", shown)
+	}
 }
 
 // screenshot keeps what is on the page, and checks that it is not blank.

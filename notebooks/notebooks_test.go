@@ -215,57 +215,78 @@ func (n *notebook) expect(t *testing.T, id string, want ...string) {
 	}
 }
 
-// TestInOrder executes the notebooks in their order, in one new lab. With -v it
+// What one run of all notebooks adds to the topic.
+const (
+	published = 10_000 + 2000 // by Producer
+	sent      = 3000 + 2000   // by the producers of the experiments
+	broken    = 3
+)
+
+// TestNotebooks runs all cells of the notebooks in order, and then once more
+// over what is there already, in a real JupyterLab in a browser. With -v it
 // prints how long each cell took.
-func TestInOrder(t *testing.T) {
+func TestNotebooks(t *testing.T) {
 	l := newLab(t)
-	for _, step := range []struct {
-		name  string
-		check func(*testing.T, *lab, *notebook)
-	}{
-		{"Producer", checkProducer},
-		{"Consumer_Classifier", checkConsumer},
-		{"Statistics", checkStatistics},
-	} {
-		n, err := l.execute(t, step.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s:\n%s", step.name, n.timing())
-		step.check(t, l, n)
-		if *outputs && step.name == "Statistics" {
-			if err := os.WriteFile(filepath.Join(notebooks, "Statistics.ipynb"), n.file, 0o644); err != nil {
+	t.Run("headless", func(t *testing.T) {
+		run := 1
+		for _, step := range steps {
+			n, err := l.execute(t, step.name)
+			if err != nil {
 				t.Fatal(err)
 			}
+			t.Logf("%s:\n%s", step.name, n.timing())
+			step.check(t, l, n, run)
+			if *outputs && step.name == "Statistics" {
+				if err := os.WriteFile(filepath.Join(notebooks, "Statistics.ipynb"), n.file, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-	}
+	})
+	t.Run("browser", func(t *testing.T) {
+		if t.Failed() {
+			t.Skip("the notebooks fail without a browser already")
+		}
+		inBrowser(t, l, 2)
+	})
 }
 
-func checkProducer(t *testing.T, l *lab, n *notebook) {
-	const events = 10_000 + 2000
+// steps are the notebooks in order, and what each must show in the run'th run.
+var steps = []struct {
+	name  string
+	check func(t *testing.T, l *lab, n *notebook, run int)
+}{
+	{"Producer", checkProducer},
+	{"Consumer_Classifier", checkConsumer},
+	{"Statistics", checkStatistics},
+}
+
+func checkProducer(t *testing.T, l *lab, n *notebook, run int) {
+	before := (run - 1) * (published + sent + broken)
 	n.expect(t, "one-event", "@timestamp", "event.id", "source.ip")
 	n.expect(t, "ten-events", "Mar  2 09:")
 	n.expect(t, "publish", "10,000 events sent")
 	n.expect(t, "message", "header traceparent: 00-", `"event.id":"`)
 	n.expect(t, "links", l.Console+"/topics/events.raw", l.Jaeger+"/trace/")
 	n.expect(t, "steady", "2,000 events sent")
-	n.expect(t, "decoupled", "**12,000** events in the topic, **0** consumers")
-	if got := l.records(t, stream.Raw); got != events {
-		t.Errorf("the topic holds %d records, want %d", got, events)
+	n.expect(t, "decoupled", "**0** consumers at work, **12,000** events wait")
+	if got := l.records(t, stream.Raw); got != before+published {
+		t.Errorf("the topic holds %d records, want %d", got, before+published)
 	}
 	raw, err := os.ReadFile(filepath.Join(l.data, "raw_packets.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := bytes.Count(raw, []byte("\n")) - 1; got != events {
-		t.Errorf("raw_packets.csv has %d rows, want %d", got, events)
+	if got, want := bytes.Count(raw, []byte("\n"))-1, before+published-(run-1)*broken; got != want {
+		t.Errorf("raw_packets.csv has %d rows, want %d", got, want)
 	}
 }
 
-func checkConsumer(t *testing.T, l *lab, n *notebook) {
+func checkConsumer(t *testing.T, l *lab, n *notebook, run int) {
+	want := run * (published + sent)
 	n.expect(t, "one-event", "SQL Injection in a Web Request", "T1190", "url.query|contains", "id=7&#39; or &#39;1&#39;=&#39;1")
 	n.expect(t, "own-rule-try", "from 203.0.113.7: match true", `user.name is "root"`, "from 10.0.0.7: match false")
-	n.expect(t, "lag-now", "12,000 events in the topic, **12,000** of them wait")
+	n.expect(t, "lag-now", "**12,000** of them wait")
 	n.expect(t, "loop", "12,000 events classified", "0 waiting", "detections")
 	n.expect(t, "detections", "technique", "T1")
 	n.expect(t, "trace", "kafka.produce", "in the queue", "kafka.consume", "classification", "storage.write", "// ")
@@ -277,7 +298,7 @@ func checkConsumer(t *testing.T, l *lab, n *notebook) {
 	n.expect(t, "sharing", "[0 1 2]", "[]")
 	n.expect(t, "direct", "of them are lost")
 	n.expect(t, "queue", "kill -9", "new worker")
-	n.expect(t, "complete", "17,003 records in the topic: 17,000 rows, 0 of them doubled, and 3 dead letters")
+	n.expect(t, "complete", fmt.Sprintf("%d,%03d rows, 0 of them doubled, and %d dead letters", want/1000, want%1000, run*broken))
 
 	type place struct {
 		partition int
@@ -297,33 +318,34 @@ func checkConsumer(t *testing.T, l *lab, n *notebook) {
 			detections++
 		}
 	}
-	if len(rows) != 17_000 || detections == 0 {
-		t.Errorf("%d rows with %d detections, want 17,000 and some", len(rows), detections)
+	if len(rows) != want || detections == 0 {
+		t.Errorf("%d rows with %d detections, want %d and some", len(rows), detections, want)
 	}
-	if got := l.records(t, stream.Classified); got < 17_000 {
-		t.Errorf("%s holds %d records, want at least 17,000", stream.Classified, got)
+	if got := l.records(t, stream.Classified); got < want {
+		t.Errorf("%s holds %d records, want at least %d", stream.Classified, got, want)
 	}
 }
 
-func checkStatistics(t *testing.T, _ *lab, n *notebook) {
-	n.expect(t, "load", "**17,000 events**")
+func checkStatistics(t *testing.T, _ *lab, n *notebook, run int) {
+	rows := run * (published + sent)
+	n.expect(t, "load", " events**", "of them detected")
 	for _, figure := range []string{"classes", "tactics", "techniques", "timeline", "sources", "heatmap", "latency", "confusion"} {
 		n.expect(t, figure, "PNG")
 	}
 	n.expect(t, "processing", "partition", "missing")
 	n.expect(t, "scores", "attacks were found", "T1110")
-	n.expect(t, "agree", "17000 rows; 0 records without a row; 0 rows with another id", "; 0 repeated ids")
+	n.expect(t, "agree", fmt.Sprintf("%d rows; 0 records without a row; 0 rows with another id than Kafka's; 0 repeated ids", rows))
 }
 
 // records counts the records of a topic.
-func (l *lab) records(t *testing.T, topic string) (n int64) {
+func (l *lab) records(t *testing.T, topic string) (n int) {
 	t.Helper()
 	positions, err := stream.Cluster{Brokers: l.Brokers}.Positions(t.Context(), "", topic)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range positions {
-		n += p.End - p.First
+		n += int(p.End - p.First)
 	}
 	return n
 }
