@@ -17,15 +17,16 @@
 // # How it is understood
 //
 // Field names are those of the Elastic Common Schema, and Sigma's and Zeek's
-// names for the same things. A rule sees only events of its log source.
+// names for the same things. A rule sees only events of its log source; one
+// for firewalls sees all of them.
 //
 // Text is compared without regard to case by Unicode's simple folding;
 // numbers and addresses by their value. What is absent matches null and the
 // empty text, which events do not tell apart, and nothing else: not neq, not
 // "less than". A field that no event holds leaves open whether its part of the
 // rule matches. A rule matches what it surely matches, so such a part of an
-// alternative is passed over with a warning, and a rule that is nothing
-// without the field is refused.
+// alternative is passed over with a warning, and a rule that no event surely
+// matches without the field is refused, also where it only excludes by it.
 //
 // # What a verdict depends on
 //
