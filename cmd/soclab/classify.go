@@ -54,8 +54,10 @@ to share the work; kill it and start it again: it goes on where the file ends.`,
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
 			done, err := l.classify(ctx, how)
-			fmt.Fprintf(os.Stderr, "Classified %d events, %d of them detected; %d dead letters. Results: %s\n",
-				done.events, done.detected, done.deadLetters, l.relative(classifiedFile))
+			if err == nil || done.events+done.deadLetters > 0 {
+				fmt.Fprintf(os.Stderr, "Classified %d events, %d of them detected; %d dead letters. Results: %s\n",
+					done.events, done.detected, done.deadLetters, l.relative(classifiedFile))
+			}
 			return err
 		},
 	}

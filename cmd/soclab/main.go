@@ -30,7 +30,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "soclab: %v\nSee `soclab --help`.\n", err)
 		os.Exit(2)
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "soclab: stopped; nothing is lost, the same command goes on from here")
+		fmt.Fprintln(os.Stderr, "soclab: stopped; what has reached Kafka is kept, and the next `soclab classify` or `soclab run` goes on with it")
 		os.Exit(130)
 	default:
 		fmt.Fprintf(os.Stderr, "soclab: %v\n", err)

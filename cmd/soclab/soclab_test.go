@@ -308,6 +308,11 @@ func TestTraceOfEveryEvent(t *testing.T) {
 			t.Errorf("soclab trace %s: %s", id, out)
 		}
 	}
+	var found tracing.Trace
+	if out := b.soclab("trace", "--json", row.ID); json.Unmarshal([]byte(out), &found) != nil || found.ID != row.TraceID || !strings.Contains(out, `"parent_id"`) {
+		t.Errorf("soclab trace --json: %s", out)
+	}
+	b.refused(2, "has partitions 0 to 2", "topics", "peek", stream.Raw, "--partition", "3")
 	b.refused(1, "no event or trace in", "trace", "nonsense")
 	response, err := http.Get(running.Jaeger + "/api/traces/" + row.TraceID)
 	if err != nil {

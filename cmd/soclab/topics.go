@@ -82,9 +82,12 @@ on. It belongs to no consumer group: looking changes nothing.`,
 			if err != nil {
 				return err
 			}
+			if partition < -1 || partition >= len(positions) {
+				return usageErrorf("--partition %d: %s has partitions 0 to %d", partition, args[0], len(positions)-1)
+			}
 			messages := []message{}
 			for _, p := range positions {
-				if cmd.Flags().Changed("partition") && p.Partition != partition {
+				if partition >= 0 && p.Partition != partition {
 					continue
 				}
 				from := max(p.First, p.End-int64(count))
@@ -118,7 +121,7 @@ on. It belongs to no consumer group: looking changes nothing.`,
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&partition, "partition", 0, "of this partition only (default all)")
+	cmd.Flags().IntVar(&partition, "partition", -1, "of this partition only, -1 for all")
 	cmd.Flags().Int64Var(&offset, "offset", 0, "from this offset on (default the newest)")
 	cmd.Flags().IntVar(&count, "count", 1, "how many of each partition")
 	return cmd

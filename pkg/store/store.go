@@ -222,7 +222,12 @@ func (f *File) reopen() error {
 			return fmt.Errorf("write the header: %w", err)
 		}
 	default:
-		return fmt.Errorf("its first row is %.60q...: want %.60q..., the header of this version; move the file away", found[:n], header)
+		at := 0 // where they part
+		for at < n && found[at] == header[at] {
+			at++
+		}
+		return fmt.Errorf("its first row has %.40q at byte %d: want %.40q as in the header of this version; move the file away",
+			found[at:n], at, header[at:])
 	}
 	f.size, err = f.cutTail(int64(len(header)))
 	f.frontier = f.size

@@ -168,8 +168,15 @@ func TestOtherFileIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte("name,age\nalice,7\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Open(path); err == nil || !strings.Contains(err.Error(), "its first row is") {
+	if _, err := store.Open(path); err == nil || !strings.Contains(err.Error(), `its first row has "name,age`) {
 		t.Errorf("error %v", err)
+	}
+	crlf := filepath.Join(t.TempDir(), "classified_packets.csv")
+	if err := os.WriteFile(crlf, []byte(store.Header()+"\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(crlf); err == nil || !strings.Contains(err.Error(), `has "\r`) {
+		t.Errorf("line ends of Windows: error %v", err)
 	}
 	if data, _ := os.ReadFile(path); string(data) != "name,age\nalice,7\n" {
 		t.Errorf("the file was changed: %q", data)

@@ -23,21 +23,21 @@ var ErrNoTrace = errors.New("no such trace")
 
 // Trace is what one event went through: its spans, in no particular order.
 type Trace struct {
-	ID    string // 32 hex digits
-	Spans []Span
+	ID    string `json:"trace_id"` // 32 hex digits
+	Spans []Span `json:"spans"`
 }
 
 // Span is one step of a trace. Times are precise to the microsecond, as
 // Jaeger's query API gives them.
 type Span struct {
-	ID         string // 16 hex digits
-	ParentID   string // "" if it has none
-	Service    string
-	Name       string
-	Kind       string // producer, consumer, internal, client, server, or ""
-	Start      time.Time
-	Duration   time.Duration
-	Attributes map[string]string // with what Jaeger derives from the status, such as error=true
+	ID         string            `json:"span_id"`             // 16 hex digits
+	ParentID   string            `json:"parent_id,omitempty"` // "" if it has none
+	Service    string            `json:"service"`
+	Name       string            `json:"name"`
+	Kind       string            `json:"kind,omitempty"` // producer, consumer, internal, client, server, or ""
+	Start      time.Time         `json:"start"`
+	Duration   time.Duration     `json:"duration_ns"`
+	Attributes map[string]string `json:"attributes"` // with what Jaeger derives from the status, such as error=true
 }
 
 // End is when the span ended.
