@@ -84,7 +84,7 @@ func (f *sourceFlags) open(cmd *cobra.Command) (traffic.Source, string, error) {
 		return nil, "", usageError{err}
 	}
 	return generator, fmt.Sprintf("generated: --events %d --seed %d --start %s --attack-share %g",
-		f.events, f.seed, start.Format(time.RFC3339), f.share), nil
+		f.events, f.seed, start.Format(time.RFC3339Nano), f.share), nil
 }
 
 func newProduceCommand(s *shared) *cobra.Command {

@@ -112,11 +112,11 @@ wrong or not supported. The exit status is 0 only if all of them can be used.`,
 				for _, p := range set.Warnings {
 					fmt.Fprintln(cmd.OutOrStdout(), "warning:", p)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%d rules can be used, %d problems, %d warnings\n", len(set.Rules), len(refused), len(set.Warnings))
+				fmt.Fprintf(cmd.OutOrStdout(), "Usable: %d, refused: %d, warnings: %d\n", len(set.Rules), len(refused), len(set.Warnings))
 			}
 			switch {
 			case len(refused) > 0:
-				return fmt.Errorf("%d problems in the rules of %s", len(refused), args[0])
+				return fmt.Errorf("not all rules of %s can be used", args[0])
 			case err == nil && len(set.Rules) == 0:
 				return fmt.Errorf("%s holds no rules: want files *.yml or *.yaml", args[0])
 			}

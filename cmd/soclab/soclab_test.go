@@ -459,7 +459,7 @@ detection:
 tags: [attack.command-and-control, attack.t1071.004]
 level: critical
 `)
-	if out := b.soclab("rules", "check", dir); !strings.Contains(out, "1 rules can be used, 0 problems") {
+	if out := b.soclab("rules", "check", dir); !strings.Contains(out, "Usable: 1, refused: 0") {
 		t.Error(out)
 	}
 	if out := b.soclab("rules", "test", rule, filepath.Join(b.data(), rawFile)); !strings.Contains(out, "destination.port = 53") {
