@@ -175,11 +175,7 @@ func (d *decoder) value(f Field, e *Event) error {
 }
 
 func (d *decoder) integer(def *definition) (Int, error) {
-	start := d.at
-	for d.at < len(d.text) && strings.IndexByte("+-.0123456789eE", d.text[d.at]) >= 0 {
-		d.at++
-	}
-	digits := d.text[start:d.at]
+	digits := d.number()
 	if digits == "" {
 		return Int{}, def.rangeError(d.rest())
 	}
@@ -202,24 +198,41 @@ func (d *decoder) integer(def *definition) (Int, error) {
 	return Known(n), nil
 }
 
+// number takes what looks like a number, whole or not.
+func (d *decoder) number() string {
+	start, i := d.at, d.at
+	for ; i < len(d.text); i++ {
+		switch c := d.text[i]; {
+		case '0' <= c && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
+			continue
+		}
+		break
+	}
+	d.at = i
+	return d.text[start:i]
+}
+
 // string reads a string. It is a part of the text unless it has escapes.
 func (d *decoder) string() (string, error) {
 	if !d.take('"') {
 		return "", d.unexpected("a string")
 	}
-	start := d.at
-	for ; d.at < len(d.text); d.at++ {
-		switch c := d.text[d.at]; {
-		case c == '"':
-			d.at++
-			return d.text[start : d.at-1], nil
-		case c == '\\':
-			return d.escaped(start)
-		case c < ' ':
-			return "", d.unexpected("control characters to be escaped")
-		}
+	text, start := d.text, d.at
+	i := start
+	for i < len(text) && text[i] != '"' && text[i] != '\\' && text[i] >= ' ' {
+		i++
 	}
-	return "", d.unexpected("a closing quote")
+	d.at = i
+	switch {
+	case i == len(text):
+		return "", d.unexpected("a closing quote")
+	case text[i] == '\\':
+		return d.escaped(start)
+	case text[i] < ' ':
+		return "", d.unexpected("control characters to be escaped")
+	}
+	d.at++
+	return text[start:i], nil
 }
 
 func (d *decoder) escaped(start int) (string, error) {
@@ -280,7 +293,7 @@ func (d *decoder) pass(key string) error {
 }
 
 func (d *decoder) space() {
-	for d.at < len(d.text) {
+	for d.at < len(d.text) && d.text[d.at] <= ' ' {
 		switch d.text[d.at] {
 		case ' ', '\n', '\r', '\t':
 			d.at++
