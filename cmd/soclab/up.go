@@ -57,7 +57,7 @@ printed URL; JUPYTER_TOKEN sets it.`,
 }
 
 func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
-	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	ctx, out, progress := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	root, err := folder.Root()
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 		return err
 	}
 	if f.installOnly {
-		_, err := jupyter.Install(ctx, root, home, out)
+		_, err := jupyter.Install(ctx, root, home, progress)
 		return err
 	}
 	data, err := s.dataFolder()
@@ -87,7 +87,7 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 		env = append(env, "KAFKA_BROKERS="+strings.Join(running.Brokers, ","), "OTEL_EXPORTER_OTLP_ENDPOINT="+running.OTLP,
 			"JAEGER_URL="+running.Jaeger, "CONSOLE_URL="+running.Console)
 	}
-	environment, err := jupyter.Install(ctx, root, home, out)
+	environment, err := jupyter.Install(ctx, root, home, progress)
 	if err != nil {
 		return err
 	}
