@@ -21,7 +21,8 @@ import (
 // ErrNoTrace tells that the trace backend does not hold the trace asked for.
 var ErrNoTrace = errors.New("no such trace")
 
-// Trace is what one event went through: its spans, in no particular order.
+// Trace is what one event went through: its spans by their start. Jaeger itself
+// answers in another order each time it is started.
 type Trace struct {
 	ID    string `json:"trace_id"` // 32 hex digits
 	Spans []Span `json:"spans"`
@@ -175,6 +176,7 @@ func (j *Jaeger) traces(ctx context.Context, path string, query url.Values) ([]T
 			}
 			trace.Spans = append(trace.Spans, span)
 		}
+		slices.SortFunc(trace.Spans, func(a, b Span) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID)) })
 		traces = append(traces, trace)
 	}
 	return traces, nil
