@@ -14,7 +14,7 @@ import (
 func Header() string { return header }
 
 var header = func() string {
-	names := make([]string, fieldCount)
+	names := make([]string, FieldCount)
 	for i := range names {
 		names[i] = fields[i].name
 	}
@@ -24,11 +24,11 @@ var header = func() string {
 // AppendCSV appends e as the cells of one CSV row in the order of [Header],
 // without line end. Absent fields are empty cells.
 func AppendCSV(dst []byte, e *Event) []byte {
-	for f := range fieldCount {
+	for f := range FieldCount {
 		if f > 0 {
 			dst = append(dst, ',')
 		}
-		if d := &fields[f]; d.kind == Text {
+		if d := &fields[f]; d.kind == KindText {
 			dst = AppendCell(dst, *d.text(e))
 		} else {
 			dst = f.Append(dst, e)
@@ -216,7 +216,7 @@ func closingQuote(row string) int {
 
 // Columns tells which column of a CSV file holds which field.
 type Columns struct {
-	fields []Field // fieldCount for a column that is no field
+	fields []Field // FieldCount for a column that is no field
 }
 
 // ParseHeader reads the header row of a CSV file of events. The columns may
@@ -230,7 +230,7 @@ func ParseHeader(row string) (Columns, error) {
 	var c Columns
 	for _, name := range names {
 		f := fieldNamed(name)
-		if f != fieldCount && slices.Contains(c.fields, f) {
+		if f != FieldCount && slices.Contains(c.fields, f) {
 			return Columns{}, fmt.Errorf("header: %q: want each column once", name)
 		}
 		c.fields = append(c.fields, f)
@@ -247,7 +247,7 @@ func ParseHeader(row string) (Columns, error) {
 // [DecodeJSON] refuses, and a row of another width than the header's.
 func (c Columns) Decode(row string, e *Event) error {
 	*e = Event{}
-	var array [2 * fieldCount]string
+	var array [2 * FieldCount]string
 	cells, err := SplitRow(row, array[:])
 	if err != nil {
 		return err
@@ -257,17 +257,17 @@ func (c Columns) Decode(row string, e *Event) error {
 	}
 	for i, f := range c.fields {
 		cell := cells[i]
-		if f == fieldCount || cell == "" {
+		if f == FieldCount || cell == "" {
 			continue
 		}
 		switch d := &fields[f]; d.kind {
-		case Time:
+		case KindTime:
 			e.Timestamp, err = parseTime(cell)
-		case Integer:
+		case KindInteger:
 			var n Int
 			n, err = parseInt(d, cell)
 			*d.integer(e) = n
-		case Address:
+		case KindAddress:
 			var a netip.Addr
 			a, err = parseAddress(d, cell)
 			*d.address(e) = a

@@ -119,17 +119,17 @@ func (e *Event) Validate() error {
 	if e.ID == "" {
 		return fieldError(FieldID.Name(), "", "a unique id")
 	}
-	for f := range fieldCount {
+	for f := range FieldCount {
 		switch d := &fields[f]; d.kind {
-		case Text:
+		case KindText:
 			if s := *d.text(e); !utf8.ValidString(s) {
 				return fieldError(d.name, s, "valid UTF-8")
 			}
-		case Integer:
+		case KindInteger:
 			if n := *d.integer(e); n.Known && (n.Value < d.min || n.Value > d.max) {
 				return d.rangeError(n.String())
 			}
-		case Address:
+		case KindAddress:
 			if a := *d.address(e); a.Zone() != "" {
 				return fieldError(d.name, a.String(), wantAddress)
 			}

@@ -42,7 +42,7 @@ const (
 	FieldUserAgent                       // user_agent.original
 	FieldConnState                       // zeek.connection.state
 
-	fieldCount
+	FieldCount // how many there are; no field itself
 )
 
 // Kind is the type of a field's value.
@@ -50,35 +50,35 @@ type Kind uint8
 
 // The kinds of values.
 const (
-	Time Kind = iota
-	Text
-	Integer
-	Address
+	KindTime Kind = iota
+	KindText
+	KindInteger
+	KindAddress
 )
 
 type definition struct {
 	name     string
 	kind     Kind
-	min, max int64 // of an Integer
+	min, max int64 // of a KindInteger
 	text     func(*Event) *string
 	integer  func(*Event) *Int
 	address  func(*Event) *netip.Addr
 }
 
 func text(name string, at func(*Event) *string) definition {
-	return definition{name: name, kind: Text, text: at}
+	return definition{name: name, kind: KindText, text: at}
 }
 
 func integer(name string, low, high int64, at func(*Event) *Int) definition {
-	return definition{name: name, kind: Integer, min: low, max: high, integer: at}
+	return definition{name: name, kind: KindInteger, min: low, max: high, integer: at}
 }
 
 func address(name string, at func(*Event) *netip.Addr) definition {
-	return definition{name: name, kind: Address, address: at}
+	return definition{name: name, kind: KindAddress, address: at}
 }
 
-var fields = [fieldCount]definition{
-	FieldTimestamp:          {name: "@timestamp", kind: Time},
+var fields = [FieldCount]definition{
+	FieldTimestamp:          {name: "@timestamp", kind: KindTime},
 	FieldID:                 text("event.id", func(e *Event) *string { return &e.ID }),
 	FieldDataset:            text("event.dataset", func(e *Event) *string { return &e.Dataset }),
 	FieldCategory:           text("event.category", func(e *Event) *string { return &e.Category }),
@@ -115,7 +115,7 @@ func (d *definition) rangeError(value string) error {
 
 // Fields lists all fields in the order of the CSV columns.
 func Fields() []Field {
-	all := make([]Field, fieldCount)
+	all := make([]Field, FieldCount)
 	for i := range all {
 		all[i] = Field(i)
 	}
@@ -125,7 +125,7 @@ func Fields() []Field {
 // FieldNamed finds a field by its exact ECS name.
 func FieldNamed(name string) (Field, bool) {
 	f := fieldNamed(name)
-	return f, f != fieldCount
+	return f, f != FieldCount
 }
 
 // Name is the field's ECS name.
@@ -135,23 +135,23 @@ func (f Field) Name() string { return fields[f].name }
 // Address may be called.
 func (f Field) Kind() Kind { return fields[f].kind }
 
-// Text returns the value of a field of kind Text, empty where absent.
+// Text returns the value of a field of kind KindText, empty where absent.
 func (f Field) Text(e *Event) string { return *fields[f].text(e) }
 
-// Int returns the value of a field of kind Integer.
+// Int returns the value of a field of kind KindInteger.
 func (f Field) Int(e *Event) Int { return *fields[f].integer(e) }
 
-// Address returns the value of a field of kind Address, invalid where absent.
+// Address returns the value of a field of kind KindAddress, invalid where absent.
 func (f Field) Address(e *Event) netip.Addr { return *fields[f].address(e) }
 
 // Append appends the field's value as text to dst: nothing where it is absent.
 func (f Field) Append(dst []byte, e *Event) []byte {
 	switch d := &fields[f]; d.kind {
-	case Time:
+	case KindTime:
 		return appendTime(dst, e.Timestamp)
-	case Text:
+	case KindText:
 		return append(dst, *d.text(e)...)
-	case Integer:
+	case KindInteger:
 		return appendInt(dst, *d.integer(e))
 	default:
 		return appendAddress(dst, *d.address(e))
@@ -233,5 +233,5 @@ func fieldNamed(name string) Field {
 	case "zeek.connection.state":
 		return FieldConnState
 	}
-	return fieldCount
+	return FieldCount
 }

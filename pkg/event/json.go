@@ -20,17 +20,17 @@ func AppendJSON(dst []byte, e *Event) []byte {
 func appendMembers(dst []byte, e *Event) []byte {
 	dst = append(dst, `{"@timestamp":"`...)
 	dst = append(appendTime(dst, e.Timestamp), '"')
-	for f := FieldTimestamp + 1; f < fieldCount; f++ {
+	for f := FieldTimestamp + 1; f < FieldCount; f++ {
 		switch d := &fields[f]; d.kind {
-		case Text:
+		case KindText:
 			if s := *d.text(e); s != "" {
 				dst = appendMember(dst, d.name, s)
 			}
-		case Integer:
+		case KindInteger:
 			if n := *d.integer(e); n.Known {
 				dst = appendInt(appendKey(dst, d.name), n)
 			}
-		case Address:
+		case KindAddress:
 			if a := *d.address(e); a.IsValid() {
 				dst = append(appendKey(dst, d.name), '"')
 				dst = append(a.AppendTo(dst), '"')
@@ -98,6 +98,8 @@ func missing(e *Event) error {
 	return nil
 }
 
+const _ = 64 - FieldCount // decoder.seen has a bit for each: this does not compile when they are too few
+
 // decoder scans a flat JSON object (RFC 8259) from left to right.
 type decoder struct {
 	text    string
@@ -121,7 +123,7 @@ func (d *decoder) object(e *Event) error {
 		if !d.take(':') {
 			return d.unexpected("a colon")
 		}
-		if f := fieldNamed(key); f == fieldCount {
+		if f := fieldNamed(key); f == FieldCount {
 			err = d.pass(key)
 		} else if d.seen&(1<<f) != 0 {
 			err = fieldError(key, key, "each key once")
@@ -149,7 +151,7 @@ func (d *decoder) value(f Field, e *Event) error {
 		return nil
 	}
 	def := &fields[f]
-	if def.kind == Integer {
+	if def.kind == KindInteger {
 		n, err := d.integer(def)
 		*def.integer(e) = n
 		return err
@@ -162,9 +164,9 @@ func (d *decoder) value(f Field, e *Event) error {
 		return err
 	}
 	switch def.kind {
-	case Time:
+	case KindTime:
 		e.Timestamp, err = parseTime(s)
-	case Address:
+	case KindAddress:
 		var a netip.Addr
 		a, err = parseAddress(def, s)
 		*def.address(e) = a

@@ -192,12 +192,12 @@ func FuzzDecodeJSON(f *testing.F) {
 				if got != "" {
 					t.Fatalf("%s: %q, but it is absent", field.Name(), got)
 				}
-			case field.Kind() == event.Text:
+			case field.Kind() == event.KindText:
 				var want string
 				if err := json.Unmarshal(value, &want); err != nil || got != want {
 					t.Fatalf("%s: %q, want %q (%v)", field.Name(), got, want, err)
 				}
-			case field.Kind() == event.Integer:
+			case field.Kind() == event.KindInteger:
 				var want int64
 				if err := json.Unmarshal(value, &want); err != nil || field.Int(&e) != event.Known(want) {
 					t.Fatalf("%s: %s, want %d (%v)", field.Name(), got, want, err)

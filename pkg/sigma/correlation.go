@@ -266,7 +266,7 @@ func (c *Correlation) resolveFields() error {
 		c.values = append(c.values, f)
 	}
 	if c.Type == "value_sum" || c.Type == "value_avg" {
-		if len(c.values) != 1 || c.values[0].kind() != event.Integer {
+		if len(c.values) != 1 || c.values[0].kind() != event.KindInteger {
 			return refuse(c.node, "%s needs one field that holds numbers, not %s", c.Type, strings.Join(c.Field, ", "))
 		}
 		for i := range c.condition {

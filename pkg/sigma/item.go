@@ -246,11 +246,11 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 	}
 	return f.each(func(s source) matcher {
 		switch {
-		case literal && s.kind() == event.Integer:
+		case literal && s.kind() == event.KindInteger:
 			if down, up, err := around(want, value, f.unit); err == nil && down == up {
 				return inRange(s, down, up)
 			}
-		case literal && s.kind() == event.Address:
+		case literal && s.kind() == event.KindAddress:
 			if a, err := netip.ParseAddr(want); err == nil {
 				a = a.Unmap()
 				field := event.Field(s)
@@ -281,8 +281,8 @@ func wholeNumber(text string, value *yaml.Node) (n int64, ok bool) {
 }
 
 var kindNames = map[event.Kind]string{
-	event.Integer: "whole numbers",
-	event.Address: "addresses",
+	event.KindInteger: "whole numbers",
+	event.KindAddress: "addresses",
 }
 
 func matchPattern(s source, form int, p pattern) matcher {
@@ -311,9 +311,9 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matc
 		switch {
 		case value.Tag == "!!null" || !literal || want == "":
 			rest = append(rest, matchers[i])
-		case s.kind() == event.Text:
+		case s.kind() == event.KindText:
 			texts[foldString(want)] = struct{}{}
-		case s.kind() == event.Integer && isNumber && f.unit == 1:
+		case s.kind() == event.KindInteger && isNumber && f.unit == 1:
 			numbers[n] = struct{}{}
 		default:
 			rest = append(rest, matchers[i])
@@ -359,7 +359,7 @@ func inRange(s source, low, high int64) matcher {
 
 // compare compares numbers: lt, lte, gt, gte.
 func compare(f field, how string, value *yaml.Node) (matcher, error) {
-	if f.kind() != event.Integer {
+	if f.kind() != event.KindInteger {
 		return matcher{}, fmt.Errorf("modifier %s compares numbers, and %s is none", how, f.name)
 	}
 	low, high, err := bounds(how, value, f.unit)
@@ -409,7 +409,7 @@ func parseNumber(text string) (float64, error) {
 }
 
 func timePart(f field, m modifiers, value *yaml.Node) (matcher, error) {
-	if f.kind() != event.Time {
+	if f.kind() != event.KindTime {
 		return matcher{}, fmt.Errorf("modifier %s is for times, and %s is none: use @timestamp", m.part, f.name)
 	}
 	low, high, err := bounds(m.how, value, 1)
@@ -464,7 +464,7 @@ func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (ite
 	// reach from one into the other.
 	texts := field{name: "keywords", sources: []source{sourceURI}}
 	for _, f := range event.Fields() {
-		if f.Kind() == event.Text && f != event.FieldURLPath && f != event.FieldURLQuery {
+		if f.Kind() == event.KindText && f != event.FieldURLPath && f != event.FieldURLQuery {
 			texts.sources = append(texts.sources, source(f))
 		}
 	}

@@ -49,7 +49,7 @@ func asUint32(a netip.Addr) uint32 {
 
 // within compiles the modifier cidr.
 func within(f field, texts []string) (matcher, error) {
-	if f.kind() != event.Address {
+	if f.kind() != event.KindAddress {
 		return matcher{}, fmt.Errorf("modifier cidr is for addresses, and %s is none", f.name)
 	}
 	var set networks

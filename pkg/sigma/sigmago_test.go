@@ -66,7 +66,7 @@ func asMap(e *event.Event) map[string]any {
 	for _, f := range event.Fields() {
 		switch text := string(f.Append(nil, e)); {
 		case text == "":
-		case f.Kind() == event.Integer:
+		case f.Kind() == event.KindInteger:
 			m[f.Name()] = int(f.Int(e).Value)
 		default:
 			m[f.Name()] = text

@@ -13,19 +13,18 @@ type source uint8
 
 // The sources that are not fields.
 const (
-	sourceURI         = source(fieldCount) + iota // path?query, as in an HTTP request line
-	sourceURL                                     // http://domain/path?query
-	sourceExtension                               // of the path's last element, without the dot
-	sourceNetworkType                             // ipv4 or ipv6
+	sourceURI         = source(event.FieldCount) + iota // path?query, as in an HTTP request line
+	sourceURL                                           // http://domain/path?query
+	sourceExtension                                     // of the path's last element, without the dot
+	sourceNetworkType                                   // ipv4 or ipv6
 	sourceCount
 )
 
-// fieldCount is the number of fields of an event.
-const fieldCount = uint8(event.FieldConnState) + 1
+const _ = 64 - sourceCount // the view has a bit for each: this does not compile when they are too few
 
 func (s source) kind() event.Kind {
 	if s >= sourceURI {
-		return event.Text
+		return event.KindText
 	}
 	return event.Field(s).Kind()
 }
@@ -43,11 +42,11 @@ func (s source) present(e *event.Event) bool {
 		return e.Source.IP.IsValid()
 	}
 	switch f := event.Field(s); f.Kind() {
-	case event.Integer:
+	case event.KindInteger:
 		return f.Int(e).Known
-	case event.Address:
+	case event.KindAddress:
 		return f.Address(e).IsValid()
-	case event.Time:
+	case event.KindTime:
 		return true
 	default:
 		return f.Text(e) != ""
@@ -120,7 +119,7 @@ func (v *view) make(s source) string {
 			return ""
 		}
 		v.buffer = append(append(v.buffer, "http://"...), e.URL.Domain...)
-	case s.kind() == event.Text:
+	case s.kind() == event.KindText:
 		return event.Field(s).Text(e)
 	default:
 		v.buffer = event.Field(s).Append(v.buffer, e)

@@ -249,10 +249,10 @@ func fingerprintOf(v *view, fields []field) (fingerprint, bool) {
 			return fingerprint{}, false
 		}
 		switch s.kind() {
-		case event.Address:
+		case event.KindAddress:
 			a := event.Field(s).Address(v.event).As16()
 			b = append(b, a[:]...)
-		case event.Integer:
+		case event.KindInteger:
 			b = binary.LittleEndian.AppendUint64(b, uint64(event.Field(s).Int(v.event).Value))
 		default:
 			t := v.text(s, plain)
