@@ -6,11 +6,13 @@ import (
 	"os"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/pkg/event"
 	"soclab/pkg/sigma"
+	"soclab/pkg/sink"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
 	"soclab/pkg/tracing"
@@ -18,15 +20,15 @@ import (
 
 // classifyFlags say how the consumer works.
 type classifyFlags struct {
-	rules     ruleFlags
-	drain     bool
-	delay     time.Duration
-	noPublish bool
+	rules   ruleFlags
+	publish bool
+	drain   bool
+	delay   time.Duration
 }
 
 func (f *classifyFlags) add(cmd *cobra.Command) {
 	f.rules.add(cmd)
-	cmd.Flags().BoolVar(&f.noPublish, "no-publish", false, "do not send the verdicts to "+stream.Classified)
+	cmd.Flags().BoolVar(&f.publish, "publish", true, "send the classified events to "+stream.Classified)
 }
 
 func newClassifyCommand(s *shared) *cobra.Command {
@@ -35,8 +37,8 @@ func newClassifyCommand(s *shared) *cobra.Command {
 		Use:   "classify",
 		Short: "Consume events, classify them, store the results",
 		Long: `Consumes events.raw as a member of the group "classifier", maps each event to
-ATT&CK by the Sigma rules, sends the verdicts to events.classified, and appends
-them to classified_packets.csv, each event exactly once. Start it several times
+ATT&CK by the Sigma rules, sends the result to events.classified, and appends it
+to classified_packets.csv, each event exactly once. Start it several times
 to share the work; kill it and start it again: it goes on where the file ends.`,
 		Example: `  soclab classify                  until Ctrl-C
   soclab classify --drain          until all that is in the topic now is stored
@@ -67,15 +69,37 @@ to share the work; kill it and start it again: it goes on where the file ends.`,
 	return cmd
 }
 
-// classified is what a consumer did.
-type classified struct {
+// counter is a sink that counts what a consumer did.
+type counter struct {
 	events, deadLetters, detected int64
 	example                       string // id of a trace, of a detection if one was traced
+	bar                           *progressbar.ProgressBar
 }
 
-// classify is the pipeline's second half: consume, classify, store.
-func (l *lab) classify(ctx context.Context, how classifyFlags) (done classified, err error) {
-	rules, err := how.rules.load()
+// Append counts a batch.
+func (c *counter) Append(_ context.Context, batch *event.Batch) error {
+	for i := range batch.Records {
+		if batch.Records[i].Verdict.Class != event.Benign {
+			c.detected++
+		}
+	}
+	for _, s := range batch.Sampled {
+		detected := batch.Records[s.Index].Verdict.Class != event.Benign
+		if detected || c.example == "" {
+			c.example = trace.SpanContextFromContext(s.Context).TraceID().String()
+		}
+		if detected {
+			break
+		}
+	}
+	_ = c.bar.Add(len(batch.Records)) // only fails past the total
+	return nil
+}
+
+// classify is the pipeline's second half: consume, classify, and give to the
+// sinks.
+func (l *lab) classify(ctx context.Context, how classifyFlags) (done counter, err error) {
+	rules, err := how.rules.load(l.data)
 	if err != nil {
 		return done, err
 	}
@@ -91,11 +115,17 @@ func (l *lab) classify(ctx context.Context, how classifyFlags) (done classified,
 		return done, err
 	}
 	defer closing(&err, results.Close)
-	producer, err := stream.NewProducer(ctx, l.cluster, nil)
-	if err != nil {
-		return done, err
+	done.bar = progress(l.waiting(ctx, how), "classify")
+	defer done.bar.Exit()
+	sinks := sink.All{results, &done, sink.Delay(how.delay)}
+	if how.publish {
+		publisher, refused := stream.NewPublisher(ctx, l.cluster)
+		if refused != nil {
+			return done, refused
+		}
+		defer closing(&err, publisher.Close)
+		sinks = append(sink.All{publisher}, sinks...)
 	}
-	defer closing(&err, producer.Close)
 	options := stream.ConsumerOptions{Cluster: l.cluster, Results: results, History: classifier.History(), Traces: traces}
 	if how.delay > 0 {
 		options.MaxBatch = max(1, int(time.Second/how.delay)) // about a second of work
@@ -106,28 +136,15 @@ func (l *lab) classify(ctx context.Context, how classifyFlags) (done classified,
 	}
 	defer closing(&err, consumer.Close)
 
-	bar := progress(l.waiting(ctx, how), "classify")
-	defer bar.Exit()
-	loop := func(ctx context.Context, batch *event.Batch) error { // kafka.consume
-		verdicts := classifier.Classify(ctx, batch) // classification
-		if !how.noPublish {
-			if err := producer.Publish(ctx, batch, verdicts); err != nil {
-				return err
-			}
-		}
-		if err := results.Append(ctx, batch, verdicts); err != nil { // storage.write
-			return err
-		}
-		done.note(batch, verdicts)
-		_ = bar.Add(len(verdicts)) // only fails past the total
-		return slowly(ctx, how.delay*time.Duration(len(verdicts)))
-	}
-	if how.drain {
-		err = consumer.Drain(ctx, loop)
-	} else {
+	consume := consumer.Drain
+	if !how.drain {
+		consume = consumer.Run
 		fmt.Fprintf(os.Stderr, "Classifying events of %s with %d rules until Ctrl-C.\n", stream.Raw, len(rules.Rules))
-		err = consumer.Run(ctx, loop)
 	}
+	err = consume(ctx, func(ctx context.Context, batch *event.Batch) error { // kafka.consume
+		classifier.Classify(ctx, batch) // classification
+		return sinks.Append(ctx, batch) // storage.write
+	})
 	done.events, done.deadLetters = consumer.Counts()
 	return done, err
 }
@@ -143,27 +160,4 @@ func (l *lab) waiting(ctx context.Context, how classifyFlags) int64 {
 		lag += p.Lag()
 	}
 	return max(lag, 1)
-}
-
-func slowly(ctx context.Context, delay time.Duration) error {
-	if delay > 0 {
-		return sleepUntil(ctx, time.Now().Add(delay))
-	}
-	return nil
-}
-
-func (c *classified) note(batch *event.Batch, verdicts []*event.Verdict) {
-	for _, v := range verdicts {
-		if v.RuleID != "" {
-			c.detected++
-		}
-	}
-	for _, s := range batch.Sampled {
-		if verdicts[s.Index].RuleID != "" || c.example == "" {
-			c.example = trace.SpanContextFromContext(s.Context).TraceID().String()
-		}
-		if verdicts[s.Index].RuleID != "" {
-			return
-		}
-	}
 }

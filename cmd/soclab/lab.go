@@ -96,7 +96,7 @@ type ruleFlags struct {
 }
 
 func (f *ruleFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dir, "rules", "", "folder of your own Sigma rules, added to the default ones (default SOCLAB_RULES)")
+	cmd.Flags().StringVar(&f.dir, "rules", "", "folder of your own Sigma rules, added to the default ones (default SOCLAB_RULES, else rules in the data folder)")
 	f.addHome(cmd)
 }
 
@@ -116,47 +116,23 @@ func (f *ruleFlags) options() ([]sigma.LoadOption, error) {
 	return []sigma.LoadOption{sigma.Placeholder("home_net", f.home...)}, nil
 }
 
-// load loads the default rules and those of the user's folder, if any.
-func (f *ruleFlags) load() (*sigma.RuleSet, error) {
+// load loads the default rules and the user's: those of --rules, else those
+// that the lab over the data folder has.
+func (f *ruleFlags) load(data string) (*sigma.RuleSet, error) {
 	options, err := f.options()
-	if err != nil {
-		return nil, err
-	}
-	rules, err := sigma.DefaultRules(options...)
 	if err != nil {
 		return nil, err
 	}
 	dir := f.dir
 	if dir == "" {
-		dir = os.Getenv("SOCLAB_RULES")
+		dir, err = folder.Rules(data)
+	} else {
+		_, err = os.Stat(dir)
 	}
-	if dir == "" {
-		return rules, nil
-	}
-	user, err := userRules(dir, options)
-	if err != nil {
-		return nil, err
-	}
-	rules = rules.With(user)
-	for _, warning := range rules.Warnings {
-		fmt.Fprintln(os.Stderr, "Warning:", warning)
-	}
-	return rules, nil
-}
-
-// userRules loads the rules of a folder; the set beside an error has those
-// that can be used.
-func userRules(dir string, options []sigma.LoadOption) (*sigma.RuleSet, error) {
-	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load rules: %w", err)
 	}
-	defer root.Close()
-	set, err := sigma.Load(root.FS(), options...)
-	if err != nil {
-		return set, fmt.Errorf("rules in %s: %w", dir, err)
-	}
-	return set, nil
+	return sigma.Rules(dir, options...)
 }
 
 // progress shows how far long work is: a bar on a terminal, nothing elsewhere.

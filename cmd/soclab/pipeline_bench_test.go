@@ -20,6 +20,7 @@ import (
 	"soclab/internal/stack"
 	"soclab/pkg/event"
 	"soclab/pkg/sigma"
+	"soclab/pkg/sink"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
 	"soclab/pkg/traffic"
@@ -63,28 +64,27 @@ func BenchmarkClassifyStage(b *testing.B) {
 				return 0, err
 			}
 			defer closing(&err, results.Close)
-			producer, err := stream.NewProducer(ctx, cluster, nil)
-			if err != nil {
-				return 0, err
+			sinks := sink.All{results}
+			if publish {
+				publisher, err := stream.NewPublisher(ctx, cluster)
+				if err != nil {
+					return 0, err
+				}
+				defer publisher.Close()
+				sinks = sink.All{publisher, results}
 			}
-			defer closing(&err, producer.Close)
 			consumer, err := stream.NewConsumer(ctx, stream.ConsumerOptions{Cluster: cluster, Group: group, Results: results})
 			if err != nil {
 				return 0, err
 			}
 			defer closing(&err, consumer.Close)
 			classifier := sigma.NewClassifier(rules)
-			err = consumer.Drain(ctx, func(ctx context.Context, batch *event.Batch) error {
-				verdicts := classifier.Classify(ctx, batch)
-				if publish {
-					if err := producer.Publish(ctx, batch, verdicts); err != nil {
-						return err
-					}
-				}
-				n += len(batch.Records)
-				return results.Append(ctx, batch, verdicts)
+			err = consumer.Drain(ctx, func(ctx context.Context, batch *event.Batch) error { // kafka.consume
+				classifier.Classify(ctx, batch) // classification
+				return sinks.Append(ctx, batch) // storage.write
 			})
-			return n, err
+			handled, _ := consumer.Counts()
+			return int(handled), err
 		}
 	}
 	measure("soclab", soclab(false))
@@ -241,7 +241,8 @@ func plainStage(ctx context.Context, cluster stream.Cluster, group, path string,
 		}
 		batch.Partition = message.Partition
 		batch.Records[0] = event.Record{Event: p.event(), Offset: message.Offset, Time: message.Time}
-		v := classifiers[message.Partition].Classify(ctx, &batch)[0]
+		classifiers[message.Partition].Classify(ctx, &batch)
+		v := batch.Records[0].Verdict
 		cells := make([]string, 0, 42)
 		for _, f := range event.Fields() {
 			cells = append(cells, string(f.Append(nil, &batch.Records[0].Event)))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"soclab/pkg/event"
+	"soclab/pkg/store"
 	"soclab/pkg/stream"
 	"soclab/pkg/tracing"
 	"soclab/pkg/traffic"
@@ -47,7 +47,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 }
 
 // truthful is a source that knows which of its events are attacks.
-type truthful interface{ Truth() *traffic.Truth }
+type truthful interface{ Truth() *event.Truth }
 
 // measured is a source that knows how far it is.
 type measured interface{ Progress() (done, all int64) }
@@ -134,11 +134,11 @@ func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFla
 		return 0, err
 	}
 	defer closing(&err, producer.Close)
-	files, err := l.openRecord(from.input)
+	recorder, err := l.recorder(from.input)
 	if err != nil {
 		return 0, err
 	}
-	defer closing(&err, files.close)
+	defer closing(&err, recorder.Close)
 
 	size, began := 10_000, time.Now()
 	if from.rate > 0 {
@@ -157,7 +157,11 @@ func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFla
 				break
 			}
 			chunk = append(chunk, *e)
-			if err := files.write(e, truth); err != nil {
+			var attack *event.Truth
+			if truth != nil {
+				attack = truth.Truth()
+			}
+			if err := recorder.Record(e, attack); err != nil {
 				return sent, err
 			}
 		}
@@ -165,7 +169,7 @@ func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFla
 			return sent, ended // what was read before stands in this chunk and is not sent: fix the file and send it whole
 		}
 		if len(chunk) > 0 {
-			if err := files.flush(); err != nil {
+			if err := recorder.Flush(); err != nil {
 				return sent, err
 			}
 			if err := producer.Send(ctx, chunk...); err != nil {
@@ -210,29 +214,17 @@ func showSource(bar *progressbar.ProgressBar, source traffic.Source) {
 	}
 }
 
-// record is raw_packets.csv and, for generated events, truth.csv.
-type record struct {
-	raw   *traffic.RawWriter
-	truth *traffic.TruthWriter
-}
-
-// openRecord opens the files that the events are recorded in. raw_packets.csv
-// is not recorded in itself.
-func (l *lab) openRecord(input string) (*record, error) {
-	r := &record{}
-	if !sameFile(input, l.file(rawFile)) {
-		var err error
-		if r.raw, err = traffic.NewRawWriter(l.file(rawFile)); err != nil {
-			return nil, err
-		}
+// recorder records the events of a source. raw_packets.csv is not recorded in
+// itself.
+func (l *lab) recorder(input string) (*store.Recorder, error) {
+	raw, truth := l.file(rawFile), l.file(truthFile)
+	if input != "" {
+		truth = ""
 	}
-	if input == "" {
-		var err error
-		if r.truth, err = traffic.NewTruthWriter(l.file(truthFile)); err != nil {
-			return nil, errors.Join(err, r.close())
-		}
+	if sameFile(input, raw) {
+		raw = ""
 	}
-	return r, nil
+	return store.NewRecorder(raw, truth)
 }
 
 func sameFile(a, b string) bool {
@@ -242,43 +234,6 @@ func sameFile(a, b string) bool {
 	}
 	y, err := os.Stat(b)
 	return err == nil && os.SameFile(x, y)
-}
-
-func (r *record) write(e *event.Event, source truthful) error {
-	if r.raw != nil {
-		if err := r.raw.Write(e); err != nil {
-			return err
-		}
-	}
-	if r.truth != nil && source != nil {
-		if t := source.Truth(); t != nil {
-			return r.truth.Write(t)
-		}
-	}
-	return nil
-}
-
-func (r *record) flush() error {
-	if r.truth != nil { // first: an event must not be known before its truth
-		if err := r.truth.Flush(); err != nil {
-			return err
-		}
-	}
-	if r.raw != nil {
-		return r.raw.Flush()
-	}
-	return nil
-}
-
-func (r *record) close() error {
-	var errs []error
-	if r.truth != nil {
-		errs = append(errs, r.truth.Close())
-	}
-	if r.raw != nil {
-		errs = append(errs, r.raw.Close())
-	}
-	return errors.Join(errs...)
 }
 
 // reportDropped tells of spans that the trace backend did not take.

@@ -52,7 +52,11 @@ func newRulesListCommand(s *shared) *cobra.Command {
   soclab rules list --rules my-rules --json`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rules, err := from.load()
+			data, err := s.dataFolder()
+			if err != nil {
+				return err
+			}
+			rules, err := from.load(data)
 			if err != nil {
 				return err
 			}
@@ -95,7 +99,7 @@ wrong or not supported. The exit status is 0 only if all of them can be used.`,
 		Example: `  soclab rules check my-rules`,
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := userRules(args[0], nil)
+			set, err := sigma.Load(args[0])
 			if set == nil {
 				return err
 			}

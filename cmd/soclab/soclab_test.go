@@ -19,6 +19,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"soclab/internal/stack"
+	"soclab/pkg/event"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
 	"soclab/pkg/tracing"
@@ -74,9 +75,9 @@ func (b *bench) refused(status int, message string, args ...string) {
 }
 
 // rows reads the results and fails on a row that is torn or stands twice.
-func (b *bench) rows() []store.Row {
+func (b *bench) rows() []event.Row {
 	b.Helper()
-	var rows []store.Row
+	var rows []event.Row
 	seen := map[[2]int64]bool{}
 	for row, err := range store.Read(b.classified()) {
 		if err != nil {
@@ -160,13 +161,13 @@ func TestRealLogs(t *testing.T) {
 	for _, test := range []struct {
 		file   string
 		events int
-		check  func(store.Row) bool
+		check  func(event.Row) bool
 		found  int // at least
 	}{
-		{"zeek-portscan/conn.log", 4504, func(r store.Row) bool {
+		{"zeek-portscan/conn.log", 4504, func(r event.Row) bool {
 			return r.Verdict.Technique.ID == "T1046" && r.Source.IP.String() == "172.16.1.11"
 		}, 1000},
-		{"zeek-c2/labeled-conn.log", 992, func(r store.Row) bool {
+		{"zeek-c2/labeled-conn.log", 992, func(r event.Row) bool {
 			return r.Verdict.Tactic.ID == "TA0011" && r.Destination.IP.String() == "41.108.179.197"
 		}, 200},
 	} {
@@ -222,9 +223,10 @@ func TestKilledRuns(t *testing.T) {
 }
 
 // text is a row as far as it is a function of its partition's log.
-func text(row store.Row) string {
+func text(row event.Row) string {
 	row.Ingested, row.TraceID = time.Time{}, ""
-	return fmt.Sprintf("%+v", row)
+	var rows event.RowEncoder
+	return string(rows.AppendCSV(nil, &row))
 }
 
 // Three classifiers share one file; one is killed and started again. The rows

@@ -70,17 +70,17 @@ data, detections are scored against it.`,
 
 // analyse counts the rows and, where there is truth, scores them.
 func analyse(ctx context.Context, truthPath string, files ...string) (*stats.Summary, *stats.Scores, error) {
-	summary, err := stats.Read(ctx, files...)
-	if err != nil {
-		return nil, nil, err
-	}
 	if _, err := os.Stat(truthPath); errors.Is(err, os.ErrNotExist) {
-		return summary, nil, nil
+		summary, err := stats.Read(ctx, files...)
+		return summary, nil, err
 	}
-	truth, err := stats.ReadTruth(ctx, truthPath)
+	answers, err := stats.ReadAnswers(ctx, truthPath)
 	if err != nil {
 		return nil, nil, err
 	}
-	scores, err := truth.Score(ctx, files...)
-	return summary, scores, err
+	scores, err := answers.Score(ctx, files...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return scores.Summary, scores, nil
 }

@@ -37,6 +37,18 @@ func Home() (string, error) { return named("SOCLAB_HOME", ".soclab", 0o700) }
 // SOCLAB_DATA, else data in the repository. It is created if needed.
 func Data() (string, error) { return named("SOCLAB_DATA", "data", 0o755) }
 
+// Rules is for the user's own Sigma rules. It is SOCLAB_RULES, which must exist,
+// else rules in the data folder, which need not.
+func Rules(data string) (string, error) {
+	if dir := os.Getenv("SOCLAB_RULES"); dir != "" {
+		if _, err := os.Stat(dir); err != nil {
+			return "", fmt.Errorf("find SOCLAB_RULES: %w", err)
+		}
+		return dir, nil
+	}
+	return filepath.Join(data, "rules"), nil
+}
+
 func named(variable, name string, mode os.FileMode) (string, error) {
 	dir := os.Getenv(variable)
 	if dir == "" {

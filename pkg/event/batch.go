@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// Record is an event together with where and when Kafka holds it.
+// Record is an event together with where and when Kafka holds it, and what the
+// classifier says of it.
 type Record struct {
 	Event
-	Offset int64
-	Time   time.Time // the record's time: when the producer sent it
+	Offset  int64
+	Time    time.Time // the record's time: when the producer sent it
+	Verdict *Verdict  // nil until the record is classified
 }
 
 // Batch is a run of records of one partition, in offset order. The consumer
@@ -22,7 +24,7 @@ type Batch struct {
 	Sampled   []Sampled // the records that are traced, in offset order
 
 	// Replay marks records that were consumed before and are read again only
-	// to rebuild what the classifier remembers: they yield no results.
+	// to rebuild what the classifier remembers: they get no verdicts.
 	Replay bool
 }
 

@@ -3,7 +3,6 @@ package event
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,15 +10,7 @@ import (
 )
 
 // Header is the first row of a CSV file of events: the fields' names.
-func Header() string { return header }
-
-var header = func() string {
-	names := make([]string, FieldCount)
-	for i := range names {
-		names[i] = fields[i].name
-	}
-	return strings.Join(names, ",")
-}()
+func Header() string { return strings.Join(RowColumns()[:FieldCount], ",") }
 
 // AppendCSV appends e as the cells of one CSV row in the order of [Header],
 // without line end. Absent fields are empty cells.
@@ -214,53 +205,88 @@ func closingQuote(row string) int {
 	return -1
 }
 
-// Columns tells which column of a CSV file holds which field.
+// Columns tells which column of a CSV file holds what.
 type Columns struct {
-	fields []Field // FieldCount for a column that is no field
+	columns []Column         // by place in a row; ColumnCount for one that is not known
+	places  [ColumnCount]int // by column: its place in a row, counted from 1; 0 where the file has none
 }
 
-// ParseHeader reads the header row of a CSV file of events. The columns may
-// stand in any order and others may stand between them; @timestamp and
-// event.id must be there.
-func ParseHeader(row string) (Columns, error) {
+// ParseHeader reads the header row of a CSV file of events, classified or not.
+// The columns may stand in any order and others may stand between them;
+// @timestamp, event.id and those needed must be there.
+func ParseHeader(row string, needed ...Column) (Columns, error) {
 	names, err := SplitRow(strings.TrimPrefix(row, "\ufeff"), nil)
 	if err != nil {
 		return Columns{}, fmt.Errorf("header: %w", err)
 	}
 	var c Columns
-	for _, name := range names {
-		f := fieldNamed(name)
-		if f != FieldCount && slices.Contains(c.fields, f) {
-			return Columns{}, fmt.Errorf("header: %q: want each column once", name)
+	for i, name := range names {
+		column := columnNamed(name)
+		if column < ColumnCount {
+			if c.places[column] > 0 {
+				return Columns{}, fmt.Errorf("header: %q: want each column once", name)
+			}
+			c.places[column] = i + 1
 		}
-		c.fields = append(c.fields, f)
+		c.columns = append(c.columns, column)
 	}
-	for _, f := range []Field{FieldTimestamp, FieldID} {
-		if !slices.Contains(c.fields, f) {
-			return Columns{}, fmt.Errorf("header: %.80q: want a column %s", row, f.Name())
+	for _, column := range append([]Column{Column(FieldTimestamp), Column(FieldID)}, needed...) {
+		if c.places[column] == 0 {
+			return Columns{}, fmt.Errorf("header: want a column %s", column.Name())
 		}
 	}
 	return c, nil
 }
 
+func columnNamed(name string) Column {
+	if f := fieldNamed(name); f < FieldCount {
+		return Column(f)
+	}
+	for c := range columns {
+		if columns[c].name == name && name != "" {
+			return Column(c)
+		}
+	}
+	return ColumnCount
+}
+
+// Split splits a row as [SplitRow] does, and checks its width.
+func (c *Columns) Split(row string, cells []string) ([]string, error) {
+	cells, err := SplitRow(row, cells)
+	if err == nil && len(cells) != len(c.columns) {
+		err = fmt.Errorf("row of %d cells: want %d as in the header", len(cells), len(c.columns))
+	}
+	return cells, err
+}
+
+// Cell is the cell of a column in a row that was split, still escaped; empty
+// where the file has no such column.
+func (c *Columns) Cell(cells []string, column Column) string {
+	if place := c.places[column]; place > 0 {
+		return cells[place-1]
+	}
+	return ""
+}
+
 // Decode reads one row into e, which it overwrites; it refuses what
 // [DecodeJSON] refuses, and a row of another width than the header's.
-func (c Columns) Decode(row string, e *Event) error {
-	*e = Event{}
-	var array [2 * FieldCount]string
-	cells, err := SplitRow(row, array[:])
+func (c *Columns) Decode(row string, e *Event) error {
+	var room [2 * ColumnCount]string
+	cells, err := c.Split(row, room[:])
 	if err != nil {
 		return err
 	}
-	if len(cells) != len(c.fields) {
-		return fmt.Errorf("row of %d cells: want %d as in the header", len(cells), len(c.fields))
-	}
-	for i, f := range c.fields {
+	return c.decodeEvent(cells, e)
+}
+
+func (c *Columns) decodeEvent(cells []string, e *Event) (err error) {
+	*e = Event{}
+	for i, column := range c.columns {
 		cell := cells[i]
-		if f == FieldCount || cell == "" {
+		if column >= Column(FieldCount) || cell == "" {
 			continue
 		}
-		switch d := &fields[f]; d.kind {
+		switch d := &fields[column]; d.kind {
 		case KindTime:
 			e.Timestamp, err = parseTime(cell)
 		case KindInteger:
@@ -282,4 +308,39 @@ func (c Columns) Decode(row string, e *Event) error {
 		}
 	}
 	return missing(e)
+}
+
+// DecodeRow reads the row of a classified event into r, which it overwrites.
+func (c *Columns) DecodeRow(row string, r *Row) error {
+	*r = Row{Record: &Record{Verdict: new(Verdict)}}
+	var room [2 * ColumnCount]string
+	cells, err := c.Split(row, room[:])
+	if err != nil {
+		return err
+	}
+	if err := c.decodeEvent(cells, &r.Event); err != nil {
+		return err
+	}
+	for column := ColumnCreated; column < ColumnCount; column++ {
+		if cell := c.Cell(cells, column); cell != "" {
+			if err := columns[column].parse(Unescape(cell), r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// JoinRow appends cells that [SplitRow] has split as a row again.
+func JoinRow(dst []byte, cells []string) []byte {
+	for i, cell := range cells {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if strings.ContainsAny(cell, `",`) {
+			cell = `"` + strings.ReplaceAll(cell, `"`, `""`) + `"`
+		}
+		dst = append(dst, cell...)
+	}
+	return dst
 }

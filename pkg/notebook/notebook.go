@@ -111,6 +111,14 @@ func Data(name string) string {
 	return filepath.Join(Must(folder.Data()), name)
 }
 
+// Rules is the folder of the user's own Sigma rules: SOCLAB_RULES, else rules in
+// the data folder, which is created if needed. Cells and workers read the same.
+func Rules() string {
+	dir := Must(folder.Rules(Must(folder.Data())))
+	Check(os.MkdirAll(dir, 0o755))
+	return dir
+}
+
 // Every yields the time since it began, at once and then once in each interval,
 // until ctx ends.
 func Every(ctx context.Context, interval time.Duration) iter.Seq[time.Duration] {

@@ -1,14 +1,17 @@
 package notebook
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"strings"
 	"time"
+
+	"soclab/pkg/event"
 )
 
-// Progress shows how far work on events is, and how fast it goes. It is for one
-// goroutine.
+// Progress shows how far work on events is, and how fast it goes. It is a sink
+// for classified events. It is for one goroutine.
 type Progress struct {
 	what        string
 	total, done int
@@ -25,12 +28,22 @@ func NewProgress(what string, total int) *Progress {
 	return p
 }
 
-// Add counts events and the detections among them. It draws at most ten times a
-// second: see Close.
-func (p *Progress) Add(events, detections int) {
+// Add counts events. It draws at most ten times a second: see Close.
+func (p *Progress) Add(events int) {
 	p.done += events
-	p.detections += detections
 	p.area.showSoon(p)
+}
+
+// Append counts the events of a classified batch, and the detections among
+// them.
+func (p *Progress) Append(_ context.Context, batch *event.Batch) error {
+	for i := range batch.Records {
+		if batch.Records[i].Verdict.Class != event.Benign {
+			p.detections++
+		}
+	}
+	p.Add(len(batch.Records))
+	return nil
 }
 
 // Close draws the end.

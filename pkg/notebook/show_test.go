@@ -5,9 +5,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"soclab/pkg/event"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -89,8 +92,14 @@ func TestTicks(t *testing.T) {
 func TestProgress(t *testing.T) {
 	p := NewProgress("classified", 12_000)
 	p.start = time.Now().Add(-2 * time.Second)
-	p.Add(4000, 0)
-	p.Add(1000, 17)
+	p.Add(4000)
+	batch := event.Batch{Records: slices.Repeat([]event.Record{{Verdict: &event.Verdict{Class: event.Benign}}}, 1000)}
+	for i := range 17 {
+		batch.Records[i].Verdict = &event.Verdict{Class: "Port Scan"}
+	}
+	if err := p.Append(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
 	p.Close()
 	got := string(p.HTML())
 	for _, want := range []string{`value="5000" max="12000"`, "5,000 events classified", "7,000 waiting", "a second", "17 detections"} {

@@ -45,7 +45,6 @@ type Classifier struct {
 	due     set // correlations that one of them counts for
 	hits    set // the matched ones that are reported
 	key     []byte
-	results []*event.Verdict
 }
 
 // planned is a rule in the order in which rules are tried.
@@ -145,19 +144,17 @@ func (c *Classifier) arrange(rules *RuleSet) {
 // other. It is zero without correlations.
 func (c *Classifier) History() int64 { return c.history }
 
-// Classify says of each record of a batch what it is. Records of a partition
-// must come in the order of their offsets; where they begin anew at an earlier
-// one, or are read again after others were read, the partition's past is
-// forgotten first. For a batch that is read again only to rebuild that past
-// the result is nil. The verdicts are shared and must not be changed; the
-// slice is valid until the next call.
+// Classify says of each record of a batch what it is: it sets their verdicts.
+// Records of a partition must come in the order of their offsets; where they
+// begin anew at an earlier one, or are read again after others were read, the
+// partition's past is forgotten first. A batch that is read again only to
+// rebuild that past gets no verdicts.
 //
 // For every sampled record a span "classification" is recorded, as a child of
 // the record's own.
-func (c *Classifier) Classify(_ context.Context, batch *event.Batch) []*event.Verdict {
-	c.results = c.results[:0]
+func (c *Classifier) Classify(_ context.Context, batch *event.Batch) {
 	if len(batch.Records) == 0 {
-		return nil
+		return
 	}
 	p := c.continued(batch)
 	sampled := batch.Sampled
@@ -172,14 +169,12 @@ func (c *Classifier) Classify(_ context.Context, batch *event.Batch) []*event.Ve
 		if span != nil {
 			endSpan(span, verdict)
 		}
-		c.results = append(c.results, verdict)
+		if r.Verdict = verdict; batch.Replay {
+			r.Verdict = nil
+		}
 	}
 	p.last = batch.Records[len(batch.Records)-1].Offset
 	p.replay = batch.Replay
-	if batch.Replay {
-		return nil
-	}
-	return c.results
 }
 
 // Forget drops what is remembered of a partition, such as one that is now
@@ -303,15 +298,8 @@ func startSpan(ctx context.Context) trace.Span {
 
 func endSpan(span trace.Span, v *event.Verdict) {
 	if span.IsRecording() {
-		span.SetAttributes(attribute.String("soclab.class", v.Class))
-		for _, a := range [...]struct{ key, value string }{
-			{"rule.id", v.RuleID}, {"rule.name", v.Class}, {"rule.level", v.RuleLevel},
-			{"threat.tactic.id", v.Tactic.ID}, {"threat.tactic.name", v.Tactic.Name},
-			{"threat.technique.id", v.Technique.ID}, {"threat.technique.name", v.Technique.Name},
-		} {
-			if v.RuleID != "" && a.value != "" {
-				span.SetAttributes(attribute.String(a.key, a.value))
-			}
+		for name, value := range v.Attributes() {
+			span.SetAttributes(attribute.String(name, value))
 		}
 	}
 	span.End()

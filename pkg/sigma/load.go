@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -39,18 +41,48 @@ var defaultRules embed.FS
 
 // DefaultRules loads the rules that are built in.
 func DefaultRules(options ...LoadOption) (*RuleSet, error) {
-	return load(defaultRules, append(options, func(l *loader) { l.strict = true }))
+	return load(defaultRules, append(options, func(l *loader) { l.strict = true })...)
 }
 
-// Load reads all rules of a folder and those below it: files *.yml and *.yaml
-// in the order of their paths, each with one or more documents. Rules that
-// cannot be used are left out and reported by the error, which joins one
-// [Problem] for each: the set beside it holds the others.
-func Load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
-	return load(folder, options)
+// Rules loads the rules of a lab: the default ones, and those that its user
+// keeps in a folder, if there is one. Warnings about them are logged.
+func Rules(dir string, options ...LoadOption) (*RuleSet, error) {
+	rules, err := DefaultRules(options...)
+	if err != nil {
+		return nil, err
+	}
+	user, err := Load(dir, options...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return rules, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rules = rules.With(user)
+	for _, warning := range rules.Warnings {
+		slog.Warn(warning.Error())
+	}
+	return rules, nil
 }
 
-func load(folder fs.FS, options []LoadOption) (*RuleSet, error) {
+// Load reads all rules of a folder and those below it, but none outside it:
+// files *.yml and *.yaml in the order of their paths, each with one or more
+// documents. Rules that cannot be used are left out and reported by the error,
+// which joins one [Problem] for each: the set beside it holds the others.
+func Load(dir string, options ...LoadOption) (*RuleSet, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load rules: %w", err)
+	}
+	defer root.Close()
+	set, err := load(root.FS(), options...)
+	if err != nil {
+		err = fmt.Errorf("rules in %s: %w", dir, err)
+	}
+	return set, err
+}
+
+func load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
 	l := newLoader(options)
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil && name != "." {

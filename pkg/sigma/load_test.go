@@ -1,9 +1,7 @@
 package sigma
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -30,7 +28,7 @@ func titles(rules []*Rule) string {
 // TestLoad: all files below a folder, in order; what is wrong is listed, and
 // the rest is there.
 func TestLoad(t *testing.T) {
-	rules, err := Load(folder(map[string]string{
+	rules, err := load(folder(map[string]string{
 		"b.yml":       web("B1", "low", "b") + "title: B2\nlevel: terrible\n---\n" + web("B3", "low", "b"),
 		"a/deep.yaml": web("A", "low", "a"),
 		"a/notes.txt": "not a rule",
@@ -57,7 +55,7 @@ func TestLoad(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if _, err := Load(os.DirFS("does-not-exist")); err == nil {
+	if _, err := Load("does-not-exist"); err == nil {
 		t.Error("a folder that does not exist is loaded")
 	}
 }
@@ -116,7 +114,7 @@ filter:
 		{"10.0.0.1", "/one", ""}, {"10.0.0.1", "/uno", "1,3"}, {"10.0.0.1", "/two", "2"},
 		{"10.0.0.9", "/uno", ""}, {"10.0.0.9", "/two", ""}, {"10.0.0.9", "/three", ""},
 	} {
-		v := c.Classify(context.Background(), batchOf(eventOf(t, `"source.ip":"`+test.source+`","url.path":"`+test.path+`"`)))[0]
+		v := verdicts(c, batchOf(eventOf(t, `"source.ip":"`+test.source+`","url.path":"`+test.path+`"`)))[0]
 		if got := strings.Join(v.Matches, ","); got != test.want {
 			t.Errorf("%s from %s: %q, want %q", test.path, test.source, got, test.want)
 		}
@@ -185,7 +183,7 @@ func TestSilencedByUser(t *testing.T) {
 		if warned := len(joined.Warnings) == 1; warned == generate {
 			t.Errorf("generate %v: warnings %v", generate, joined.Warnings)
 		}
-		v := NewClassifier(joined).Classify(context.Background(), batchOf(eventOf(t, `"source.ip":"10.0.0.1","url.path":"/a"`)))[0]
+		v := verdicts(NewClassifier(joined), batchOf(eventOf(t, `"source.ip":"10.0.0.1","url.path":"/a"`)))[0]
 		if want := map[bool]string{false: "[Mine]", true: "[A Mine]"}[generate]; fmt.Sprint(v.Matches) != want {
 			t.Errorf("generate %v: matches %v", generate, v.Matches)
 		}
@@ -247,7 +245,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("an error without a problem: %v", err)
 		}
 		c := NewClassifier(rules, Reach(10))
-		v := c.Classify(context.Background(), batchOf(e, e, e))
+		v := verdicts(c, batchOf(e, e, e))
 		for _, r := range rules.Rules {
 			if r.Matches(e) && len(v[0].Matches) == 0 && r.Correlation == nil && c.reportedRule(r) {
 				t.Errorf("rule %q matches, but not in the classifier", r.Title)

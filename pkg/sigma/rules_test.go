@@ -166,8 +166,9 @@ func detected(t *testing.T, rules *sigma.RuleSet, list []sample) (hits, all int)
 		}
 		now = now.Add(time.Second)
 	}
-	for _, verdict := range sigma.NewClassifier(rules).Classify(context.Background(), &batch) {
-		if verdict.RuleID != "" {
+	sigma.NewClassifier(rules).Classify(context.Background(), &batch)
+	for _, r := range batch.Records {
+		if r.Verdict.RuleID != "" {
 			hits++
 		}
 	}
@@ -235,7 +236,8 @@ func classify(t *testing.T, source traffic.Source, each func(*event.Event, *even
 			t.Fatal(err)
 		}
 		batch.Records[0] = event.Record{Event: *e, Offset: offset}
-		each(e, classifier.Classify(context.Background(), &batch)[0])
+		classifier.Classify(context.Background(), &batch)
+		each(e, batch.Records[0].Verdict)
 	}
 }
 

@@ -42,7 +42,8 @@ func NewTrial(rule *Rule, options ...Option) *Trial {
 func (t *Trial) Event(e event.Event) (Explanation, bool) {
 	record := &t.batch.Records[0]
 	*record = event.Record{Event: e, Offset: record.Offset + 1}
-	verdict := t.classifier.Classify(context.Background(), &t.batch)[0]
+	t.classifier.Classify(context.Background(), &t.batch)
+	verdict := record.Verdict
 	last := t.count(*record)
 	if verdict.RuleID == "" {
 		return Explanation{}, false

@@ -1,7 +1,6 @@
 package sigma
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -267,7 +266,7 @@ func TestCorrelationsAgainstDefinition(t *testing.T) {
 		i := 0
 		for len(records) > 0 {
 			n := min(1+random.IntN(20), len(records))
-			for _, v := range c.Classify(context.Background(), &event.Batch{Records: records[:n]}) {
+			for _, v := range verdicts(c, &event.Batch{Records: records[:n]}) {
 				for _, r := range rules.Rules {
 					want := model.matches(r, i)
 					if got := slices.Contains(v.Matches, r.ID); got != want {
@@ -293,7 +292,7 @@ func TestCorrelationsAgainstDefinition(t *testing.T) {
 func classify(c *Classifier, batches ...*event.Batch) []string {
 	var all []string
 	for _, b := range batches {
-		for _, v := range c.Classify(context.Background(), b) {
+		for _, v := range verdicts(c, b) {
 			all = append(all, v.Class+" "+strings.Join(v.Matches, ","))
 		}
 	}

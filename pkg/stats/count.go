@@ -76,7 +76,7 @@ func (c *counter) count(r *row) error {
 	source := r.source()
 	if source != "" && !c.sources.known(source) {
 		if _, err := netip.ParseAddr(source); err != nil {
-			return fmt.Errorf("%s: %.80q: want an address", classifiedColumns[columnSource], source)
+			return fmt.Errorf("%s: %.80q: want an address", event.FieldSourceIP.Name(), source)
 		}
 		c.sources.insert(strings.Clone(source))
 	}
@@ -118,12 +118,12 @@ func (c *counter) count(r *row) error {
 
 func (c *counter) countDetection(r *row, b *bin) {
 	v := verdict{
-		r.cells[columnClass], r.cells[columnRule], r.cells[columnLevel],
-		r.cells[columnTactic], r.cells[columnTacticName],
-		r.cells[columnTechnique], r.cells[columnTechniqueName],
+		r.Get(event.ColumnClass), r.Get(event.ColumnRuleID), r.Get(event.ColumnRuleLevel),
+		r.Get(event.ColumnTacticID), r.Get(event.ColumnTacticName),
+		r.Get(event.ColumnTechniqueID), r.Get(event.ColumnTechniqueName),
 	}
 	increment(c.verdicts, v, v.clone)
-	if matches := r.cells[columnMatches]; matches != v.rule {
+	if matches := r.Get(event.ColumnMatches); matches != v.rule {
 		for id := range strings.SplitSeq(matches, ";") {
 			if id != v.rule {
 				increment(c.matches, id, func() string { return strings.Clone(id) })

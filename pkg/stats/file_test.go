@@ -14,11 +14,6 @@ import (
 	"soclab/pkg/event"
 )
 
-// addedColumns are those that the classifier adds to the event's.
-const addedColumns = "event.created,event.ingested,class,rule.id,rule.level,rule.matches," +
-	"threat.tactic.id,threat.tactic.name,threat.technique.id,threat.technique.name," +
-	"trace.id,kafka.partition,kafka.offset"
-
 // classified is one row of classified_packets.csv.
 type classified struct {
 	event.Event
@@ -50,7 +45,7 @@ func stamp(t time.Time) string {
 
 // csvFile is the text of a file of these rows.
 func csvFile(rows ...classified) string {
-	text := []byte(event.Header() + "," + addedColumns + "\n")
+	text := []byte(strings.Join(event.RowColumns(), ",") + "\n")
 	for i := range rows {
 		text = rows[i].append(text)
 	}

@@ -74,7 +74,7 @@ func attackDay(t *testing.T) (*Summary, *Scores) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err := ReadTruth(t.Context(), write(t, truth))
+	known, err := ReadAnswers(t.Context(), write(t, truth))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func manyTechniques(t *testing.T) *Summary {
 			fmt.Sprint("r", i%37), "low", tactic, "Tactic of a Long Name "+tactic, fmt.Sprintf("T12%02d.001", i%37), "A Technique With a Name of Many Words")
 		rows = append(rows, rowAt(40*i, 0, int64(i), fmt.Sprintf("2001:db8:1234:5678:9abc:def0:1234:%x", 0x1000+i%53), v))
 	}
-	return read(t, csvFile(rows...))
+	return summarize(t, csvFile(rows...))
 }
 
 func TestTitlesSayTheFinding(t *testing.T) {
@@ -127,7 +127,7 @@ func TestTitlesSayTheFinding(t *testing.T) {
 // white.
 func TestNothingIsCutOff(t *testing.T) {
 	day, scores := attackDay(t)
-	one := read(t, csvFile(rowAt(0, 0, 0, "10.0.0.1", portScan)))
+	one := summarize(t, csvFile(rowAt(0, 0, 0, "10.0.0.1", portScan)))
 	for name, s := range map[string]*Summary{"day": day, "one event": one, "many techniques": manyTechniques(t)} {
 		plots := 0
 		for plot, f := range figures(s, scores) {
@@ -161,8 +161,8 @@ func whiteRim(picture image.Image, width int) (image.Point, bool) {
 }
 
 func TestPlotsOfNothing(t *testing.T) {
-	empty := read(t, csvFile())
-	quiet := read(t, csvFile(rowAt(0, 0, 0, "10.0.0.1", benign)))
+	empty := summarize(t, csvFile())
+	quiet := summarize(t, csvFile(rowAt(0, 0, 0, "10.0.0.1", benign)))
 	for _, test := range []struct {
 		name string
 		plot func(*Summary) (*Figure, error)
@@ -188,7 +188,7 @@ func TestPlotsOfNothing(t *testing.T) {
 }
 
 func TestSavePlots(t *testing.T) {
-	quiet := read(t, csvFile(rowAt(0, 0, 0, "10.0.0.1", benign)))
+	quiet := summarize(t, csvFile(rowAt(0, 0, 0, "10.0.0.1", benign)))
 	folder := filepath.Join(t.TempDir(), "new", "plots")
 	paths, err := SavePlots(folder, quiet, nil)
 	if err != nil {

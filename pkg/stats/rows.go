@@ -5,107 +5,70 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"time"
 
 	"soclab/pkg/event"
+	"soclab/pkg/store"
 )
 
-// The columns of classified_packets.csv that statistics are made of.
-const (
-	columnTime = iota
-	columnID
-	columnSource
-	columnCreated
-	columnIngested
-	columnClass
-	columnRule
-	columnLevel
-	columnMatches
-	columnTactic
-	columnTacticName
-	columnTechnique
-	columnTechniqueName
-	columnPartition
-	columnOffset
-)
-
-var classifiedColumns = []string{
-	columnTime:          event.FieldTimestamp.Name(),
-	columnID:            event.FieldID.Name(),
-	columnSource:        event.FieldSourceIP.Name(),
-	columnCreated:       "event.created",
-	columnIngested:      "event.ingested",
-	columnClass:         "class",
-	columnRule:          "rule.id",
-	columnLevel:         "rule.level",
-	columnMatches:       "rule.matches",
-	columnTactic:        "threat.tactic.id",
-	columnTacticName:    "threat.tactic.name",
-	columnTechnique:     "threat.technique.id",
-	columnTechniqueName: "threat.technique.name",
-	columnPartition:     "kafka.partition",
-	columnOffset:        "kafka.offset",
-}
-
-// row is one classified event. Its strings are cells of the read buffer, still
-// escaped, and valid only during the visit.
+// row is one classified event. Its cells lie in the read buffer, still escaped,
+// and are valid only during the visit.
 type row struct {
-	cells     []string
+	*store.Cells
 	time      time.Time // of the event
 	partition int
 	offset    int64
 }
 
-func (r *row) id() string     { return r.cells[columnID] }
-func (r *row) source() string { return r.cells[columnSource] }
-func (r *row) benign() bool   { return r.cells[columnClass] == event.Benign }
+func (r *row) id() string     { return r.Get(event.Column(event.FieldID)) }
+func (r *row) source() string { return r.Get(event.Column(event.FieldSourceIP)) }
+func (r *row) benign() bool   { return r.Get(event.ColumnClass) == event.Benign }
 
 // latency is the time from Kafka's record time until the row was written; ok
 // is false where one of them is not known.
 func (r *row) latency() (d time.Duration, ok bool, err error) {
-	if r.cells[columnCreated] == "" || r.cells[columnIngested] == "" {
+	if r.Get(event.ColumnCreated) == "" || r.Get(event.ColumnIngested) == "" {
 		return 0, false, nil
 	}
-	created, err := r.parseTime(columnCreated)
+	created, err := r.parseTime(event.ColumnCreated)
 	if err != nil {
 		return 0, false, err
 	}
-	ingested, err := r.parseTime(columnIngested)
+	ingested, err := r.parseTime(event.ColumnIngested)
 	return ingested.Sub(created), true, err
 }
 
 func (r *row) parse() (err error) {
-	if r.time, err = r.parseTime(columnTime); err != nil {
+	if r.time, err = r.parseTime(event.Column(event.FieldTimestamp)); err != nil {
 		return err
 	}
-	for _, column := range []int{columnID, columnClass} {
-		if r.cells[column] == "" {
-			return fmt.Errorf("%s: want a value", classifiedColumns[column])
+	for _, column := range []event.Column{event.Column(event.FieldID), event.ColumnClass} {
+		if r.Get(column) == "" {
+			return fmt.Errorf("%s: want a value", column.Name())
 		}
 	}
-	partition, err := r.parseNumber(columnPartition, math.MaxInt32)
+	partition, err := r.parseNumber(event.ColumnPartition, math.MaxInt32)
 	if err != nil {
 		return err
 	}
 	r.partition = int(partition)
-	r.offset, err = r.parseNumber(columnOffset, math.MaxInt64-1)
+	r.offset, err = r.parseNumber(event.ColumnOffset, math.MaxInt64-1)
 	return err
 }
 
-func (r *row) parseTime(column int) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, r.cells[column])
+func (r *row) parseTime(column event.Column) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, r.Get(column))
 	if err != nil {
-		return t, fmt.Errorf("%s: %.80q: want an RFC 3339 time", classifiedColumns[column], r.cells[column])
+		return t, fmt.Errorf("%s: %.80q: want an RFC 3339 time", column.Name(), r.Get(column))
 	}
 	return t, nil
 }
 
-func (r *row) parseNumber(column int, most int64) (int64, error) {
-	n, err := strconv.ParseInt(r.cells[column], 10, 64)
+func (r *row) parseNumber(column event.Column, most int64) (int64, error) {
+	n, err := strconv.ParseInt(r.Get(column), 10, 64)
 	if err != nil || n < 0 || n > most {
-		return 0, fmt.Errorf("%s: %.80q: want a whole number from 0 to %d", classifiedColumns[column], r.cells[column], most)
+		return 0, fmt.Errorf("%s: %.80q: want a whole number from 0 to %d", column.Name(), r.Get(column), most)
 	}
 	return n, nil
 }
@@ -125,24 +88,19 @@ func eachRow(ctx context.Context, files []string, visit func(*row) error) (passe
 	}
 	seen := make(map[int]*offsets)
 	var r row
-	visitOnce := func(cells []string) error {
-		r.cells = cells
-		if err := r.parse(); err != nil {
-			return err
-		}
-		of := seen[r.partition]
-		if of == nil {
-			of = new(offsets)
-			seen[r.partition] = of
-		}
-		if !of.add(r.offset) {
-			passed.duplicates++
-			return nil
-		}
-		return visit(&r)
-	}
 	for _, name := range files {
-		torn, err := readFile(ctx, name, classifiedColumns, visitOnce)
+		torn, err := store.Scan(ctx, name, func(cells *store.Cells) error {
+			r.Cells = cells
+			if err := r.parse(); err != nil {
+				return err
+			}
+			of := at(seen, r.partition, offsets{})
+			if !of.add(r.offset) {
+				passed.duplicates++
+				return nil
+			}
+			return visit(&r)
+		})
 		if err != nil {
 			return passed, err
 		}
@@ -151,13 +109,4 @@ func eachRow(ctx context.Context, files []string, visit func(*row) error) (passe
 		}
 	}
 	return passed, nil
-}
-
-func readFile(ctx context.Context, name string, columns []string, visit func(cells []string) error) (torn bool, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	return readTable(ctx, name, f, columns, visit)
 }

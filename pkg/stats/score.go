@@ -10,40 +10,24 @@ import (
 
 	"soclab/pkg/attack"
 	"soclab/pkg/event"
+	"soclab/pkg/store"
 )
-
-// The columns of truth.csv.
-const (
-	truthID = iota
-	truthIncident
-	truthScenario
-	truthTactic
-	truthTechnique
-)
-
-var truthColumns = []string{
-	truthID:        event.FieldID.Name(),
-	truthIncident:  "incident",
-	truthScenario:  "scenario",
-	truthTactic:    "threat.tactic.id",
-	truthTechnique: "threat.technique.id",
-}
 
 // Exercise is the generator's scenario that no default rule finds: its rule is
 // for students to write.
 const Exercise = "exercise"
 
-// Truth says which events are part of an attack; all others are benign. It
-// takes about 200 bytes per attack event.
-type Truth struct {
+// Answers are the right ones: they say which events are part of an attack; all
+// others are benign. They take about 200 bytes per attack event.
+type Answers struct {
 	// LeaveOut names scenarios that count in no average: neither in Overall nor
 	// in MacroF1. Their incidents have rows of their own in Scores.ByTechnique
-	// and Scores.ByScenario. ReadTruth sets it to Exercise; set it to nil to
+	// and Scores.ByScenario. ReadAnswers sets it to Exercise; set it to nil to
 	// average over all.
 	LeaveOut []string
 
-	events    map[string]int // index into answers, by event id
-	answers   []answer
+	events    map[string]int // index into list, by event id
+	list      []answer
 	incidents []incident
 }
 
@@ -59,44 +43,31 @@ type incident struct {
 	technique string // the first one accepted for its first event
 }
 
-// ReadTruth reads truth.csv: event.id, incident, scenario, threat.tactic.id
-// and threat.technique.id of each attack event, where several accepted
-// techniques are separated by semicolons. Of an event that stands there twice,
-// since its run was repeated, the first row counts. Errors name file and line.
-// A last line without line end is left out, as in [Read].
-func ReadTruth(ctx context.Context, file string) (*Truth, error) {
-	t := &Truth{LeaveOut: []string{Exercise}, events: make(map[string]int)}
+// ReadAnswers reads the truth.csv at path. Of an event that stands there twice,
+// since its run was repeated, the first row counts.
+func ReadAnswers(ctx context.Context, path string) (*Answers, error) {
+	a := &Answers{LeaveOut: []string{Exercise}, events: make(map[string]int)}
 	incidents := make(map[string]int)
 	accepted := make(map[string]string) // one copy of each
-	_, err := readFile(ctx, file, truthColumns, func(cells []string) error {
-		for _, column := range []int{truthID, truthIncident, truthScenario, truthTechnique} {
-			if cells[column] == "" {
-				return fmt.Errorf("%s: want a value", truthColumns[column])
-			}
+	for truth, err := range store.ReadTruth(path) {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return nil, fmt.Errorf("truth: %w", err)
 		}
-		if _, repeated := t.events[event.Unescape(cells[truthID])]; repeated {
-			return nil
+		if _, repeated := a.events[truth.EventID]; repeated {
+			continue
 		}
-		techniques, ok := accepted[cells[truthTechnique]]
+		of, ok := incidents[truth.Incident]
 		if !ok {
-			techniques = strings.Clone(cells[truthTechnique])
-			accepted[techniques] = techniques
+			of = len(a.incidents)
+			incidents[truth.Incident] = of
+			a.incidents = append(a.incidents, incident{truth.Scenario, truth.Techniques[0]})
 		}
-		of, ok := incidents[cells[truthIncident]]
-		if !ok {
-			of = len(t.incidents)
-			incidents[strings.Clone(cells[truthIncident])] = of
-			scenario := strings.Clone(event.Unescape(cells[truthScenario]))
-			t.incidents = append(t.incidents, incident{scenario, firstOf(techniques)})
-		}
-		t.events[strings.Clone(event.Unescape(cells[truthID]))] = len(t.answers)
-		t.answers = append(t.answers, answer{of, techniques})
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("truth: %w", err)
+		techniques := strings.Join(truth.Techniques, ";")
+		accepted[techniques] = cmp.Or(accepted[techniques], techniques)
+		a.events[strings.Clone(truth.EventID)] = len(a.list)
+		a.list = append(a.list, answer{of, accepted[techniques]})
 	}
-	return t, nil
+	return a, nil
 }
 
 func firstOf(accepted string) string {
@@ -130,6 +101,8 @@ func parent(id string) string {
 // the truth of the row's event accepts it: it is one of the accepted
 // techniques, the parent of one, or a sub-technique of one.
 type Scores struct {
+	Summary *Summary `json:"-"` // what Read says of the same files
+
 	Events int `json:"events"` // rows that were compared
 	Attack int `json:"attack"` // of them rows of attack events
 	Unseen int `json:"unseen"` // attack events of the truth that have no row; they count nowhere else
@@ -207,37 +180,40 @@ type Confusion struct {
 // noTechnique is the label of a detection whose rule names no technique.
 const noTechnique = "none"
 
-// Score reads files of classified events, as [Read] does, and compares each
-// row with the truth.
-func (t *Truth) Score(ctx context.Context, files ...string) (*Scores, error) {
+// Score reads files of classified events once, counts them as [Read] does, and
+// compares each row with the answers.
+func (a *Answers) Score(ctx context.Context, files ...string) (*Scores, error) {
 	c := &comparison{
-		truth:     t,
-		seen:      make([]bool, len(t.answers)),
-		findings:  make([]finding, len(t.incidents)),
+		answers:   a,
+		seen:      make([]bool, len(a.list)),
+		found:     make([]outcome, len(a.incidents)),
 		wrong:     make(map[string]int),
 		confusion: make(map[[2]string]*int),
 	}
-	if _, err := eachRow(ctx, files, c.compare); err != nil {
+	summary, err := read(ctx, files, c.compare)
+	if err != nil {
 		return nil, fmt.Errorf("score: %w", err)
 	}
-	return c.scores(), nil
+	scores := c.scores()
+	scores.Summary = summary
+	return scores, nil
 }
 
 // comparison is the state of Score.
 type comparison struct {
-	truth       *Truth
+	answers     *Answers
 	events      int
 	benign      int // rows of benign events
 	falseAlarms int
 	first, last time.Time
-	seen        []bool // by answer
-	findings    []finding
+	seen        []bool         // by answer
+	found       []outcome      // by incident
 	wrong       map[string]int // wrong labels by technique, without those on left-out rows
 	confusion   map[[2]string]*int
 }
 
-// finding is what the rows of one incident say.
-type finding struct {
+// outcome is what the rows of one incident say.
+type outcome struct {
 	times    []time.Time // of all rows
 	labelled int
 	right    int
@@ -252,13 +228,13 @@ func (c *comparison) compare(r *row) error {
 		c.last = r.time
 	}
 	c.events++
-	technique := event.Unescape(r.cells[columnTechnique])
+	technique := event.Unescape(r.Get(event.ColumnTechniqueID))
 	label := event.Benign
 	if !r.benign() {
 		label = cmp.Or(technique, noTechnique)
 	}
 
-	i, attack := c.truth.events[event.Unescape(r.id())]
+	i, attack := c.answers.events[event.Unescape(r.id())]
 	if !attack {
 		c.benign++
 		if !r.benign() {
@@ -268,8 +244,8 @@ func (c *comparison) compare(r *row) error {
 		c.confuse(event.Benign, label)
 		return nil
 	}
-	answer := c.truth.answers[i]
-	f := &c.findings[answer.incident]
+	answer := c.answers.list[i]
+	f := &c.found[answer.incident]
 	c.seen[i] = true
 	f.times = append(f.times, r.time)
 	expected := firstOf(answer.accepted)
@@ -298,7 +274,7 @@ func (c *comparison) confuse(truth, label string) {
 }
 
 func (c *comparison) leftOut(incident int) bool {
-	return slices.Contains(c.truth.LeaveOut, c.truth.incidents[incident].scenario)
+	return slices.Contains(c.answers.LeaveOut, c.answers.incidents[incident].scenario)
 }
 
 func (c *comparison) scores() *Scores {
@@ -319,11 +295,11 @@ func (c *comparison) scores() *Scores {
 	}
 	techniques := make(map[group]*Score)
 	scenarios := make(map[string]*Score)
-	for i, f := range c.findings {
+	for i, f := range c.found {
 		if len(f.times) == 0 {
 			continue
 		}
-		in := c.truth.incidents[i]
+		in := c.answers.incidents[i]
 		g := group{parent(in.technique), c.leftOut(i)}
 		at(techniques, g, Score{ID: g.technique, LeftOut: g.leftOut}).add(&f, f.right)
 		at(scenarios, in.scenario, Score{ID: in.scenario, LeftOut: g.leftOut}).add(&f, f.labelled)
@@ -383,7 +359,7 @@ func finished[K comparable](scores map[K]*Score) []Score {
 }
 
 // add counts one incident.
-func (s *Score) add(f *finding, labelled int) {
+func (s *Score) add(f *outcome, labelled int) {
 	s.Incidents++
 	s.Rows += len(f.times)
 	s.Labelled += labelled

@@ -42,7 +42,7 @@ func score(t *testing.T, leaveOut []string, rows ...scored) *Scores {
 			truth += strings.Join([]string{r.id, r.incident, r.scenario, "TA0007", r.accepted}, ",") + "\n"
 		}
 	}
-	known, err := ReadTruth(t.Context(), write(t, truth))
+	known, err := ReadAnswers(t.Context(), write(t, truth))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,11 +196,11 @@ func TestTruth(t *testing.T) {
 		{"torn", truthHeader + "E0-0,i,s,,T10", 0, 0, ""},
 		{"no technique", truthHeader + "E0-0,i,s,TA0007,\n", 0, 0, ":2: threat.technique.id: want a value"},
 		{"narrow", truthHeader + "E0-0,i\n", 0, 0, ":2: row of 2 cells"},
-		{"missing column", "event.id,incident\n", 0, 0, ":1: header: want a column scenario"},
+		{"missing column", "event.id,incident\n", 0, 0, `:1: header "event.id,incident": want the columns event.id,incident,scenario`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := write(t, test.truth)
-			truth, err := ReadTruth(t.Context(), file)
+			truth, err := ReadAnswers(t.Context(), file)
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), file+test.err) {
 					t.Fatalf("error %v: want %s%s", err, file, test.err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"soclab/pkg/event"
+	"soclab/pkg/store"
 )
 
 // rowAt is a row of a source at so many seconds after the start, stored after
@@ -52,7 +53,7 @@ func fewRows() []classified {
 	return rows
 }
 
-func read(t *testing.T, texts ...string) *Summary {
+func summarize(t *testing.T, texts ...string) *Summary {
 	t.Helper()
 	var files []string
 	for _, text := range texts {
@@ -66,7 +67,7 @@ func read(t *testing.T, texts ...string) *Summary {
 }
 
 func TestReadCountsEverything(t *testing.T) {
-	s := read(t, csvFile(fewRows()...))
+	s := summarize(t, csvFile(fewRows()...))
 	if s.Events != 8 || s.Benign != 4 || s.Detected != 4 {
 		t.Errorf("%d events, %d benign, %d detected: want 8, 4, 4", s.Events, s.Benign, s.Detected)
 	}
@@ -106,7 +107,7 @@ func TestReadCountsEverything(t *testing.T) {
 func TestReadOfNothingHasEmptyLists(t *testing.T) {
 	for name, text := range map[string]string{"header alone": csvFile(), "empty": "", "torn header": "@timesta"} {
 		t.Run(name, func(t *testing.T) {
-			s := read(t, text)
+			s := summarize(t, text)
 			js, err := json.Marshal(s)
 			if err != nil {
 				t.Fatal(err)
@@ -130,10 +131,10 @@ func TestReadOfNothingHasEmptyLists(t *testing.T) {
 
 func TestEachOffsetCountsOnce(t *testing.T) {
 	rows := fewRows()
-	whole := read(t, csvFile(rows...))
+	whole := summarize(t, csvFile(rows...))
 	var text, wholeText strings.Builder
 	// The partitions moved between two hosts; both stored some rows.
-	s := read(t, csvFile(rows[4:]...), csvFile(rows[:6]...), csvFile(rows[2:3]...))
+	s := summarize(t, csvFile(rows[4:]...), csvFile(rows[:6]...), csvFile(rows[2:3]...))
 	if s.Duplicates != 3 {
 		t.Errorf("%d duplicates: want 3", s.Duplicates)
 	}
@@ -152,7 +153,7 @@ func TestRepeatedIDsAreNamed(t *testing.T) {
 	for i := range again {
 		again[i].offset += 100
 	}
-	s := read(t, csvFile(append(rows, again...)...))
+	s := summarize(t, csvFile(append(rows, again...)...))
 	if s.Events != 11 || s.Repeated.Rows != 3 || s.Repeated.Sampled {
 		t.Errorf("%d events, %+v: want 11 with 3 repeated", s.Events, s.Repeated)
 	}
@@ -164,7 +165,7 @@ func TestRepeatedIDsAreNamed(t *testing.T) {
 func TestTornLineIsLeftOut(t *testing.T) {
 	text := csvFile(fewRows()...)
 	for _, cut := range []int{1, 10, 80} {
-		s := read(t, text[:len(text)-cut])
+		s := summarize(t, text[:len(text)-cut])
 		if s.Events != 7 || s.Torn != 1 {
 			t.Errorf("without the last %d bytes: %d events, %d torn: want 7, 1", cut, s.Events, s.Torn)
 		}
@@ -172,7 +173,7 @@ func TestTornLineIsLeftOut(t *testing.T) {
 }
 
 func TestColumnsAreFoundByName(t *testing.T) {
-	want := read(t, csvFile(fewRows()...))
+	want := summarize(t, csvFile(fewRows()...))
 	var reversed strings.Builder
 	for line := range strings.Lines(csvFile(fewRows()...)) {
 		cells, err := event.SplitRow(strings.TrimSpace(line), nil)
@@ -185,7 +186,7 @@ func TestColumnsAreFoundByName(t *testing.T) {
 		}
 		reversed.WriteString("last\r\n")
 	}
-	s := read(t, "\ufeff"+reversed.String())
+	s := summarize(t, "\ufeff"+reversed.String())
 	if s.Events != want.Events || !slices.Equal(s.ByRule, want.ByRule) || !slices.Equal(s.ByPartition, want.ByPartition) {
 		t.Errorf("%+v: want %+v", s, want)
 	}
@@ -203,7 +204,7 @@ func TestBadRowsAreErrorsWithFileAndLine(t *testing.T) {
 	}
 	for _, test := range []struct{ name, text, want string }{
 		{"narrow row", good + "a,b\n", ":4: row of 2 cells: want 42"},
-		{"empty line", good + "\n", ":4: row of 1 cells"},
+		{"empty line", good + "\n", ":4: row of 1 cells: want 42"},
 		{"open quote", replace("10.0.0.1", `"10.0.0.1`), ":3: column 8:"},
 		{"event time", replace("2026-03-01T12:00:30Z,E0", "yesterday,E0"), `:3: @timestamp: "yesterday": want an RFC 3339 time`},
 		{"stored time", replace("30.02Z", "30.02"), ":3: event.ingested:"},
@@ -215,7 +216,7 @@ func TestBadRowsAreErrorsWithFileAndLine(t *testing.T) {
 		{"huge offset", replace(",0,11\n", ",0,9223372036854775807\n"), ":3: kafka.offset:"},
 		{"missing column", strings.Replace(good, "kafka.offset", "offset", 1), ":1: header: want a column kafka.offset"},
 		{"column twice", strings.Replace(good, "trace.id", "class", 1), `:1: header: "class": want each column once`},
-		{"long line", good + strings.Repeat("x", maxLine) + "\n", ":4: line of more than"},
+		{"long line", good + strings.Repeat("x", event.MaxLine) + "\n", `:4: "xxx`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := write(t, test.text)
@@ -261,7 +262,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func TestFrames(t *testing.T) {
-	s := read(t, csvFile(fewRows()...))
+	s := summarize(t, csvFile(fewRows()...))
 	for _, test := range []struct {
 		name  string
 		frame fmt.Stringer
@@ -290,16 +291,17 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c := newCounter(newIDSet(1<<10, 800)) // a small table is quick to make
 		var r row
-		_, err := readTable(t.Context(), "name", strings.NewReader(text), classifiedColumns, func(cells []string) error {
-			r.cells = cells
+		file := write(t, text)
+		_, err := store.Scan(t.Context(), file, func(cells *store.Cells) error {
+			r.Cells = cells
 			if err := r.parse(); err != nil {
 				return err
 			}
 			return c.count(&r)
 		})
 		if err != nil {
-			if !strings.Contains(err.Error(), "name:") {
-				t.Fatalf("error without a line: %v", err)
+			if !strings.HasPrefix(err.Error(), file+":") {
+				t.Fatalf("error without file and line: %v", err)
 			}
 			return
 		}

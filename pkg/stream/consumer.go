@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -21,12 +22,12 @@ import (
 // grace is how long a batch may still take after the consumer was told to stop.
 const grace = 5 * time.Second
 
-// Handler does the work on one batch: classify and store it. The batch is
-// valid until it returns. Its context outlives a stop by a few seconds, so
+// Handler does the work on one batch: classify it and give it to the sinks. The
+// batch is valid until it returns. Its context outlives a stop by a few seconds, so
 // that a batch that was begun is finished.
 type Handler func(ctx context.Context, batch *event.Batch) error
 
-// Results is where a consumer's work ends up, which knows how far it got.
+// Results is a sink that knows how far it got.
 type Results interface {
 	// Last returns the offset and the event id of the last result of a
 	// partition, and false where there is none.
@@ -51,9 +52,9 @@ type ConsumerOptions struct {
 	// marked Replay: what the classifier's correlations look back on.
 	History int64
 
-	MaxBatch int                  // new records at most; 0: what one fetch of 1 MiB holds
-	Traces   *tracing.Traces      // may be nil
-	Notice   func(message string) // told what a user should know; stderr by default
+	MaxBatch int             // new records at most; 0: what one fetch of 1 MiB holds
+	Traces   *tracing.Traces // may be nil
+	Log      *slog.Logger    // of what a user should know; slog.Default by default
 }
 
 // Consumer reads the events of [Raw] as a member of a consumer group, which
@@ -74,8 +75,8 @@ func NewConsumer(ctx context.Context, options ConsumerOptions) (*Consumer, error
 	if options.Group == "" {
 		options.Group = Group
 	}
-	if options.Notice == nil {
-		options.Notice = func(message string) { fmt.Fprintln(os.Stderr, message) }
+	if options.Log == nil {
+		options.Log = slog.Default()
 	}
 	// A group that is joined before its topic exists never gets a partition.
 	if err := options.Cluster.Ensure(ctx, DefaultPartitions, Raw, Classified, DeadLetter); err != nil {
@@ -96,12 +97,7 @@ func NewConsumer(ctx context.Context, options ConsumerOptions) (*Consumer, error
 
 // Close leaves the group, so that others get the partitions at once.
 func (c *Consumer) Close() error {
-	err := c.group.Close()
-	if written := c.deadLetters.Close(); err == nil {
-		err = written
-	}
-	c.deadLetters.Transport.(*kafka.Transport).CloseIdleConnections()
-	return err
+	return errors.Join(c.group.Close(), closeWriter(c.deadLetters))
 }
 
 // Counts returns how many events were handled and how many records became dead
@@ -168,29 +164,35 @@ func (c *Consumer) consume(ctx context.Context, handle Handler, until *drain) er
 			return fmt.Errorf("consume %s: the consumer is closed", Raw)
 		}
 		if err != nil {
-			// kafka-go reports each failed attempt to join, then tries again.
-			var read *net.OpError
-			switch {
-			case temporary(err), errors.Is(err, kafka.RebalanceInProgress):
-			case errors.As(err, &read) && read.Op == "read" && read.Timeout():
-				c.trouble(fmt.Errorf("join group %s: it waits for a member that does not answer, as after a kill: %w", c.options.Group, err))
-			default:
-				c.trouble(c.options.Cluster.unreachable("join group "+c.options.Group, err))
-			}
+			c.joinFailed(err)
 			continue
 		}
+		s := session{Consumer: c, generation: generation, assigned: generation.Assignments[Raw], until: until, handled: map[int]int64{}}
 		ended := make(chan error, 1)
-		generation.Start(func(over context.Context) { ended <- c.generation(ctx, over, generation, handle, until) })
+		generation.Start(func(over context.Context) { ended <- s.run(ctx, over, handle) })
 		if err := <-ended; err != nil || ctx.Err() != nil || until != nil && until.reached {
 			return err
 		}
 	}
 }
 
+// joinFailed tells of a failed attempt to join the group, where it is more than
+// the group's usual business. kafka-go tries again by itself.
+func (c *Consumer) joinFailed(err error) {
+	var read *net.OpError
+	switch {
+	case temporary(err), errors.Is(err, kafka.RebalanceInProgress):
+	case errors.As(err, &read) && read.Op == "read" && read.Timeout():
+		c.trouble(fmt.Errorf("join group %s: it waits for a member that does not answer, as after a kill: %w", c.options.Group, err))
+	default:
+		c.trouble(c.options.Cluster.unreachable("join group "+c.options.Group, err))
+	}
+}
+
 // trouble tells once of a failure of Kafka that is waited out.
 func (c *Consumer) trouble(err error) {
 	if !c.troubled {
-		c.options.Notice(err.Error() + " (trying on)")
+		c.options.Log.Warn("retrying until Kafka works", "error", err)
 	}
 	c.troubled = true
 }
@@ -203,79 +205,101 @@ type work struct {
 	done      chan<- *event.Batch
 }
 
-// generation handles the partitions of one generation until that is over, ctx
-// ends, the drain's goal is reached or an error occurs.
-func (c *Consumer) generation(ctx, over context.Context, generation *kafka.Generation, handle Handler, until *drain) (err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer context.AfterFunc(over, stop)()
-	batchCtx, abort := context.WithCancel(context.WithoutCancel(ctx))
-	defer abort()
-	defer stop()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, abort) })()
+// session is what the consumer does in one generation of its group.
+type session struct {
+	*Consumer
+	generation *kafka.Generation
+	assigned   []kafka.PartitionAssignment
+	until      *drain
+	handled    map[int]int64 // next offsets of the partitions held, once they are known
+}
 
-	assigned := generation.Assignments[Raw]
-	if len(assigned) == 0 {
-		c.idle(ctx)
+// run handles the partitions that are assigned until the generation is over,
+// ctx ends, the drain's goal is reached or an error occurs.
+func (s *session) run(ctx, over context.Context, handle Handler) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(over, stop)()
+	if len(s.assigned) == 0 {
+		s.idle(ctx)
 	}
-	readers, err := c.readers(ctx, assigned)
+	readers, err := s.readers(ctx, s.assigned)
 	if errors.Is(err, errTryAgain) || err != nil && ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	c.troubled = false
-	handled := map[int]int64{} // next offsets of the partitions held
+	s.troubled = false
 	queue := make(chan work)
 	var reading sync.WaitGroup
-	defer reading.Wait()
-	defer stop()
-	for _, reader := range readers {
+	for _, r := range readers {
 		reading.Go(func() {
-			defer stop() // one reader that gives up ends the generation: its partition is assigned anew
-			reader.read(ctx, queue)
+			r.read(ctx, queue)
+			stop() // one reader that gives up ends the session: its partition is assigned anew
 		})
 	}
-	commit := func(partition int, next int64) {
-		handled[partition] = next
-		// Only others read the committed offsets: one that fails is made good by the next.
-		_ = generation.CommitOffsets(map[string]map[int]int64{Raw: {partition: next}})
-	}
+	err = s.handleAll(ctx, over, queue, handle)
+	stop()
+	reading.Wait()
+	return err
+}
+
+// handleAll handles what the readers queue, batch by batch.
+func (s *session) handleAll(ctx, over context.Context, queue <-chan work, handle Handler) error {
+	batchCtx, cancel := outliving(ctx, grace)
+	defer cancel()
 	poll := time.NewTicker(250 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if until != nil && until.by(handled) {
-			until.reached = true
+		if s.until != nil && s.until.by(s.handled) {
+			s.until.reached = true
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-poll.C:
-			if until == nil || len(handled) < len(assigned) {
-				continue
-			}
-			// The other partitions are for others to finish.
-			committed, err := c.committed(ctx)
-			if err == nil && until.by(handled, without(committed, assigned)) {
-				until.reached = true
+			if s.until != nil && len(s.handled) == len(s.assigned) && s.othersDone(ctx) {
+				s.until.reached = true
 				return nil
 			}
 		case w := <-queue:
-			if err := c.handle(batchCtx, w.batch, handle); err != nil {
+			if err := s.handle(batchCtx, w.batch, handle); err != nil {
 				if over.Err() != nil && batchCtx.Err() != nil {
-					return nil // it could not be finished in time: the next generation begins with it
+					return nil // it could not be finished in time: the next session begins with it
 				}
 				return err
 			}
 			if w.batch == nil || !w.batch.Replay {
-				commit(w.partition, w.next)
+				s.commit(w.partition, w.next)
 			}
 			if w.batch != nil {
 				w.done <- w.batch
 			}
 		}
 	}
+}
+
+// commit notes that a partition is handled up to an offset. Kafka is told for
+// those who look at the lag: a commit that fails is made good by the next.
+func (s *session) commit(partition int, next int64) {
+	s.handled[partition] = next
+	_ = s.generation.CommitOffsets(map[string]map[int]int64{Raw: {partition: next}})
+}
+
+// othersDone reports whether the drain's goal is reached by what this consumer
+// has handled and by what others have committed for partitions of their own.
+func (s *session) othersDone(ctx context.Context) bool {
+	committed, err := s.committed(ctx)
+	return err == nil && s.until.by(s.handled, without(committed, s.assigned))
+}
+
+// outliving returns a context that ends a while after ctx does.
+func outliving(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(while, cancel) })
+	return lasting, func() { stop(); cancel() }
 }
 
 func without(offsets map[int]int64, assigned []kafka.PartitionAssignment) map[int]int64 {
@@ -312,9 +336,8 @@ func (c *Consumer) idle(ctx context.Context) {
 			holders = append(holders, m.String())
 		}
 	}
-	c.options.Notice(fmt.Sprintf("This consumer stands idle: every partition of %s is held by another one of group %s (%s). "+
-		"It takes over when one of them stops; more partitions let more consumers work.",
-		Raw, c.options.Group, strings.Join(holders, "; ")))
+	c.options.Log.Info("this consumer stands idle: others hold every partition; it takes over when one of them stops, and more partitions let more consumers work",
+		"topic", Raw, "group", c.options.Group, "held by", strings.Join(holders, "; "))
 }
 
 func (c *Consumer) committed(ctx context.Context) (map[int]int64, error) {

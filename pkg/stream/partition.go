@@ -68,7 +68,7 @@ func (c *Consumer) readers(ctx context.Context, assigned []kafka.PartitionAssign
 			return nil, err
 		}
 		if name != "" {
-			c.options.Notice(fmt.Sprintf("The results belong to another life of the topic: %s. They were put aside as %s.", aside, name))
+			c.options.Log.Warn("the topic was recreated: the results of the old one were put aside", "because", aside, "as", name)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (c *Consumer) waitOut(ctx context.Context, err error) error {
 }
 
 // reader makes the reader of one partition, or gives the reason why the
-// results belong to another life of the topic.
+// results belong to a topic that was recreated.
 func (c *Consumer) reader(ctx context.Context, mine kafka.PartitionAssignment, position Position) (*reader, string, error) {
 	from := position.First
 	if c.options.Results == nil {
@@ -113,8 +113,8 @@ func (c *Consumer) reader(ctx context.Context, mine kafka.PartitionAssignment, p
 			if ok {
 				next = from
 			}
-			c.options.Notice(fmt.Sprintf("Gap: %s/%d keeps records from offset %d on; offsets %d to %d have expired and get no results.",
-				Raw, mine.ID, position.First, next, position.First-1))
+			c.options.Log.Warn("gap: records have expired and get no results", "topic", Raw, "partition", mine.ID,
+				"from", next, "to", position.First-1)
 			from = position.First
 		}
 	}
@@ -185,12 +185,12 @@ func (r *reader) read(ctx context.Context, queue chan<- work) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, kafka.OffsetOutOfRange):
-			r.options.Notice(fmt.Sprintf("%s/%d no longer has offset %d: starting over.", r.topic, r.partition, r.next))
+			r.options.Log.Warn("an offset has expired while it was wanted: starting over", "topic", r.topic, "partition", r.partition, "offset", r.next)
 			_ = sleep(ctx, time.Second)
 			return
 		case err != nil:
 			if !failing {
-				r.options.Notice(fmt.Sprintf("Reading %s/%d at offset %d failed, trying on: %v", r.topic, r.partition, r.next, err))
+				r.options.Log.Warn("reading failed, retrying", "topic", r.topic, "partition", r.partition, "offset", r.next, "error", err)
 			}
 			failing = true
 			_ = sleep(ctx, 500*time.Millisecond)
@@ -311,7 +311,7 @@ func (r *reader) writeDeadLetters(ctx context.Context) error {
 			return nil
 		}
 		if !failing {
-			r.options.Notice(fmt.Sprintf("%d dead letters of %s/%d wait: %v", len(r.dead), r.topic, r.partition, first(err)))
+			r.options.Log.Warn("dead letters wait until they can be written", "letters", len(r.dead), "topic", r.topic, "partition", r.partition, "error", first(err))
 		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return err

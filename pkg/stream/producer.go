@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -46,9 +45,11 @@ func newWriter(cluster Cluster) *kafka.Writer {
 }
 
 // Close ends the producer. All that Send returned for has been acknowledged.
-func (p *Producer) Close() error {
-	err := p.writer.Close()
-	p.writer.Transport.(*kafka.Transport).CloseIdleConnections()
+func (p *Producer) Close() error { return closeWriter(p.writer) }
+
+func closeWriter(w *kafka.Writer) error {
+	err := w.Close()
+	w.Transport.(*kafka.Transport).CloseIdleConnections()
 	return err
 }
 
@@ -115,37 +116,6 @@ func (p *Producer) span(ctx context.Context, e *event.Event, message *kafka.Mess
 	return span
 }
 
-// Publish sends the verdicts on a batch to [Classified], each with the topic,
-// partition and offset that its event has in its headers. It is at least once:
-// a batch that is stored again is published again. A replayed batch is not.
-// While Kafka is away it waits, until ctx ends.
-func (p *Producer) Publish(ctx context.Context, batch *event.Batch, verdicts []*event.Verdict) error {
-	if batch.Replay || len(batch.Records) == 0 {
-		return nil
-	}
-	messages := make([]kafka.Message, len(batch.Records))
-	buffer := make([]byte, 0, 600*len(batch.Records))
-	origin := origin{batch.Topic, batch.Partition}
-	for i := range batch.Records {
-		record := &batch.Records[i]
-		start := len(buffer)
-		buffer = event.AppendClassifiedJSON(buffer, record, verdicts[i])
-		messages[i] = kafka.Message{
-			Topic: Classified, Key: key(&record.Event), Value: buffer[start:len(buffer):len(buffer)],
-			Headers: origin.headers(record.Offset),
-		}
-	}
-	for {
-		err := first(p.writer.WriteMessages(ctx, messages...))
-		if err == nil {
-			return nil
-		}
-		if !temporary(err) && !networkFailed(err) || sleep(ctx, time.Second) != nil {
-			return fmt.Errorf("publish %d verdicts to %s: %w", len(messages), Classified, err)
-		}
-	}
-}
-
 // first is one error of the many that a write of many messages returns.
 func first(err error) error {
 	var each kafka.WriteErrors
@@ -157,20 +127,6 @@ func first(err error) error {
 		}
 	}
 	return err
-}
-
-// origin is where the record stands that another record speaks of.
-type origin struct {
-	topic     string
-	partition int
-}
-
-func (o origin) headers(offset int64) []kafka.Header {
-	return []kafka.Header{
-		{Key: HeaderTopic, Value: []byte(o.topic)},
-		{Key: HeaderPartition, Value: strconv.AppendInt(nil, int64(o.partition), 10)},
-		{Key: HeaderOffset, Value: strconv.AppendInt(nil, offset, 10)},
-	}
 }
 
 // headers carries a trace context in a record's headers.

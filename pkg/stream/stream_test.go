@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -116,25 +117,27 @@ func (r *results) count() (n int) {
 // notices collects what a consumer tells its user.
 type notices struct {
 	mu   sync.Mutex
-	text []string
+	text strings.Builder
 }
 
-func (n *notices) add(message string) {
+func (n *notices) log() *slog.Logger { return slog.New(slog.NewTextHandler(n, nil)) }
+
+func (n *notices) Write(line []byte) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.text = append(n.text, message)
+	return n.text.Write(line)
 }
 
 func (n *notices) String() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return strings.Join(n.text, "\n")
+	return n.text.String()
 }
 
 func consumer(t *testing.T, options stream.ConsumerOptions) *stream.Consumer {
 	t.Helper()
-	if options.Notice == nil {
-		options.Notice = func(message string) { t.Log(message) }
+	if options.Log == nil {
+		options.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
 	c, err := stream.NewConsumer(t.Context(), options)
 	if err != nil {
@@ -355,7 +358,7 @@ func TestBrokerRestarts(t *testing.T) {
 	var got results
 	var told notices
 	aborted := false
-	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Notice: told.add}, func(ctx context.Context, batch *event.Batch) error {
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Log: told.log()}, func(ctx context.Context, batch *event.Batch) error {
 		if !aborted {
 			aborted = true
 			running.Close()
@@ -381,31 +384,26 @@ func TestPublishWaitsForKafka(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer, err := stream.NewProducer(t.Context(), stream.Cluster{Brokers: []string{b.Addr()}}, nil)
+	publisher, err := stream.NewPublisher(t.Context(), stream.Cluster{Brokers: []string{b.Addr()}})
 	b.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer producer.Close()
+	defer publisher.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0]}}}
-	if err := producer.Publish(ctx, &batch, []*event.Verdict{{Class: event.Benign}}); err == nil || ctx.Err() == nil {
+	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0], Verdict: &event.Verdict{Class: event.Benign}}}}
+	if err := publisher.Append(ctx, &batch); err == nil || ctx.Err() == nil {
 		t.Errorf("it did not wait: %v", err)
 	}
 }
 
 // What Kafka answers is no failure of the network, whose errors are waited out.
 func TestPublishDoesNotWaitForEver(t *testing.T) {
-	cluster := start(t)
-	producer, err := stream.NewProducer(t.Context(), cluster, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer producer.Close()
-	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0]}}}
-	large := []*event.Verdict{{Class: strings.Repeat("x", 2<<20)}}
-	if err := producer.Publish(t.Context(), &batch, large); !errors.Is(err, kafka.MessageSizeTooLarge) {
+	publisher := publisher(t, start(t))
+	large := &event.Verdict{Class: strings.Repeat("x", 2<<20)}
+	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0], Verdict: large}}}
+	if err := publisher.Append(t.Context(), &batch); !errors.Is(err, kafka.MessageSizeTooLarge) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -447,7 +445,7 @@ func TestResumesAfterTheResults(t *testing.T) {
 	}
 }
 
-func TestOtherLifeOfTheTopic(t *testing.T) {
+func TestRecreatedTopic(t *testing.T) {
 	first := start(t)
 	send(t, first, logins(300)...)
 	var got results
@@ -457,8 +455,8 @@ func TestOtherLifeOfTheTopic(t *testing.T) {
 	slices.Reverse(events)
 	send(t, second, events...)
 	var told notices
-	drain(t, stream.ConsumerOptions{Cluster: second, Results: &got, Notice: told.add}, got.handle)
-	if got.aside != 1 || got.count() != 400 || !strings.Contains(told.String(), "another life of the topic") {
+	drain(t, stream.ConsumerOptions{Cluster: second, Results: &got, Log: told.log()}, got.handle)
+	if got.aside != 1 || got.count() != 400 || !strings.Contains(told.String(), "the topic was recreated") {
 		t.Errorf("put aside %d times, %d rows, told %q", got.aside, got.count(), told.String())
 	}
 }
@@ -472,7 +470,7 @@ func TestConsumersShare(t *testing.T) {
 	var told notices
 	var holders sync.Map
 	for i := range 4 {
-		c := consumer(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Notice: told.add})
+		c := consumer(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Log: told.log()})
 		running.Go(func() {
 			err := c.Run(ctx, func(ctx context.Context, batch *event.Batch) error {
 				holders.Store(i, true)
@@ -562,17 +560,26 @@ func TestUnreadableResultsEndTheConsumer(t *testing.T) {
 	}
 }
 
-func TestPublish(t *testing.T) {
-	cluster := start(t)
-	send(t, cluster, logins(50)...)
-	producer, err := stream.NewProducer(t.Context(), cluster, nil)
+func publisher(t *testing.T, cluster stream.Cluster) *stream.Publisher {
+	t.Helper()
+	p, err := stream.NewPublisher(t.Context(), cluster)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer producer.Close()
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func TestPublish(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(50)...)
+	publisher := publisher(t, cluster)
 	verdict := &event.Verdict{Class: "Odd login", RuleID: "r1", Technique: event.Threat{ID: "T1078"}}
 	drain(t, stream.ConsumerOptions{Cluster: cluster}, func(ctx context.Context, batch *event.Batch) error {
-		return producer.Publish(ctx, batch, slices.Repeat([]*event.Verdict{verdict}, len(batch.Records)))
+		for i := range batch.Records {
+			batch.Records[i].Verdict = verdict
+		}
+		return publisher.Append(ctx, batch)
 	})
 	n := 0
 	for partition := range stream.DefaultPartitions {

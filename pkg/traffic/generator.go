@@ -59,7 +59,7 @@ type Generator struct {
 // planned is an event that will happen, and what it belongs to.
 type planned struct {
 	event.Event
-	truth *Truth // nil where benign; without the event's id
+	truth *event.Truth // nil where benign; without the event's id
 }
 
 // process is a source of benign activities that never ends.
@@ -164,7 +164,7 @@ func (g *Generator) Next() (*event.Event, error) {
 
 // Truth is the truth of the event that Next returned last, nil where it is
 // benign.
-func (g *Generator) Truth() *Truth {
+func (g *Generator) Truth() *event.Truth {
 	if g.current.truth == nil {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"soclab/pkg/attack"
 	"soclab/pkg/event"
+	"soclab/pkg/store"
 )
 
 var update = flag.Bool("update", false, "write data/sample anew")
@@ -34,7 +35,7 @@ func generator(t testing.TB, o Options) *Generator {
 }
 
 // each calls do with every event of a run and its truth.
-func each(t testing.TB, o Options, do func(*event.Event, *Truth)) *Generator {
+func each(t testing.TB, o Options, do func(*event.Event, *event.Truth)) *Generator {
 	t.Helper()
 	g := generator(t, o)
 	for {
@@ -100,28 +101,16 @@ func TestSampleIsTheSameEverywhere(t *testing.T) {
 // writeRun writes raw_packets.csv and truth.csv of a run into folder.
 func writeRun(t testing.TB, folder string, o Options) {
 	t.Helper()
-	raw, err := NewRawWriter(filepath.Join(folder, "raw_packets.csv"))
+	recorder, err := store.NewRecorder(filepath.Join(folder, "raw_packets.csv"), filepath.Join(folder, "truth.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	truth, err := NewTruthWriter(filepath.Join(folder, "truth.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	each(t, o, func(e *event.Event, attack *Truth) {
-		if attack != nil {
-			if err := truth.Write(attack); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := raw.Write(e); err != nil {
+	each(t, o, func(e *event.Event, attack *event.Truth) {
+		if err := recorder.Record(e, attack); err != nil {
 			t.Fatal(err)
 		}
 	})
-	if err := truth.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := raw.Close(); err != nil {
+	if err := recorder.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -129,9 +118,9 @@ func writeRun(t testing.TB, folder string, o Options) {
 func TestSameOptionsGiveTheSameEvents(t *testing.T) {
 	o := Options{Seed: 5, Start: monday, Events: 20000, AttackShare: 0.05}
 	var rows []string
-	each(t, o, func(e *event.Event, _ *Truth) { rows = append(rows, string(event.AppendCSV(nil, e))) })
+	each(t, o, func(e *event.Event, _ *event.Truth) { rows = append(rows, string(event.AppendCSV(nil, e))) })
 	i := 0
-	each(t, o, func(e *event.Event, _ *Truth) {
+	each(t, o, func(e *event.Event, _ *event.Truth) {
 		if got := string(event.AppendCSV(nil, e)); got != rows[i] {
 			t.Fatalf("event %d: %s, then %s", i, rows[i], got)
 		}
@@ -151,7 +140,7 @@ func TestIDsAreUniqueOverRuns(t *testing.T) {
 	} {
 		o.Events = max(o.Events, 2000)
 		o.AttackShare = max(o.AttackShare, 0.1)
-		each(t, o, func(e *event.Event, truth *Truth) {
+		each(t, o, func(e *event.Event, truth *event.Truth) {
 			if seen[e.ID] {
 				t.Fatalf("%+v: %s came before", o, e.ID)
 			}
@@ -170,7 +159,7 @@ func TestIDsAreUniqueOverRuns(t *testing.T) {
 func TestEventsAreValidAndInOrder(t *testing.T) {
 	last := monday
 	n := 0
-	each(t, Options{Seed: 3, Events: 50000, AttackShare: 0.1}, func(e *event.Event, truth *Truth) {
+	each(t, Options{Seed: 3, Events: 50000, AttackShare: 0.1}, func(e *event.Event, truth *event.Truth) {
 		if err := e.Validate(); err != nil {
 			t.Fatalf("%+v: %v", e, err)
 		}
@@ -201,7 +190,7 @@ func TestAttackShareIsMet(t *testing.T) {
 	}{{2000, 0}, {2000, 0.1}, {5000, 0.02}, {5000, 0.05}, {20000, 0.3}, {20000, 0.5}, {100000, 0.02}, {300000, 0.05}} {
 		for seed := range uint64(3) {
 			attacks := 0
-			each(t, Options{Seed: seed, Events: c.events, AttackShare: c.share}, func(_ *event.Event, truth *Truth) {
+			each(t, Options{Seed: seed, Events: c.events, AttackShare: c.share}, func(_ *event.Event, truth *event.Truth) {
 				if truth != nil {
 					attacks++
 				}
@@ -226,7 +215,7 @@ func TestScenariosComeInTurn(t *testing.T) {
 			incidents := map[string]int{}
 			techniques, tactics := map[string]bool{}, map[string]bool{}
 			runs := map[string]map[string]bool{}
-			each(t, Options{Seed: seed, Events: c.events, AttackShare: c.share}, func(_ *event.Event, truth *Truth) {
+			each(t, Options{Seed: seed, Events: c.events, AttackShare: c.share}, func(_ *event.Event, truth *event.Truth) {
 				if truth == nil {
 					return
 				}
@@ -259,8 +248,8 @@ func TestScenariosComeInTurn(t *testing.T) {
 // What the truth names is in the ATT&CK table, a tactic is one of its
 // technique's, and all events of an incident say the same.
 func TestTruthIsConsistent(t *testing.T) {
-	incidents := map[string]Truth{}
-	each(t, Options{Seed: 11, Events: 200000, AttackShare: 0.1}, func(e *event.Event, truth *Truth) {
+	incidents := map[string]event.Truth{}
+	each(t, Options{Seed: 11, Events: 200000, AttackShare: 0.1}, func(e *event.Event, truth *event.Truth) {
 		if truth == nil {
 			return
 		}
@@ -291,7 +280,7 @@ func TestBenignIsNotEasy(t *testing.T) {
 	seen := map[string]int{}
 	datasets := map[string]int{}
 	failed, logins, total, inside := 0, 0, 0, 0
-	g := each(t, Options{Seed: 8, Events: 200000}, func(e *event.Event, _ *Truth) {
+	g := each(t, Options{Seed: 8, Events: 200000}, func(e *event.Event, _ *event.Truth) {
 		total++
 		datasets[e.Dataset]++
 		private := e.Destination.IP.IsPrivate() || e.Destination.IP.IsMulticast()
@@ -351,7 +340,7 @@ func TestInventoryIsHonest(t *testing.T) {
 	scanner := generator(t, o).network.scanner
 	all, closed := 0, 0
 	ports := map[time.Time]map[netip.AddrPort]bool{}
-	each(t, o, func(e *event.Event, _ *Truth) {
+	each(t, o, func(e *event.Event, _ *event.Truth) {
 		if e.Source.IP != scanner || e.Dataset != "zeek.conn" {
 			return
 		}
@@ -377,7 +366,7 @@ func TestInventoryIsHonest(t *testing.T) {
 
 func TestMemoryIsFlat(t *testing.T) {
 	held := func(events int) uint64 {
-		g := each(t, Options{Seed: 1, Events: events, AttackShare: 0.1}, func(*event.Event, *Truth) {})
+		g := each(t, Options{Seed: 1, Events: events, AttackShare: 0.1}, func(*event.Event, *event.Truth) {})
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
@@ -410,7 +399,7 @@ func TestOptionsAreChecked(t *testing.T) {
 func TestTinyRuns(t *testing.T) {
 	for events := 1; events < 60; events++ {
 		n := 0
-		each(t, Options{Seed: uint64(events), Events: events, AttackShare: 0.5}, func(*event.Event, *Truth) { n++ })
+		each(t, Options{Seed: uint64(events), Events: events, AttackShare: 0.5}, func(*event.Event, *event.Truth) { n++ })
 		if n != events {
 			t.Errorf("%d events, want %d", n, events)
 		}

@@ -18,7 +18,7 @@ type plan struct {
 	events []planned
 
 	// Of attacks only.
-	truth    *Truth // of the incident that the next events belong to
+	truth    *event.Truth // of the incident that the next events belong to
 	until    time.Duration
 	most     int // events in an incident, if its scenario has so many
 	scenario string
@@ -36,7 +36,7 @@ func (p *plan) incident(step, tactic string, techniques ...string) {
 	if step != "" {
 		name += "-" + step
 	}
-	p.truth = &Truth{Incident: name + "-" + p.run, Scenario: p.scenario, Tactic: tactic, Techniques: techniques}
+	p.truth = &event.Truth{Incident: name + "-" + p.run, Scenario: p.scenario, Tactic: tactic, Techniques: techniques}
 }
 
 // size draws how many events an incident has: from fewest to most, but in
