@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,8 @@ import (
 
 const (
 	defaultEndpoint = "http://localhost:4318"
-	patience        = 2 * time.Second // for one export, and for a flush that does not get on
+	exportSize      = 512             // spans; small, so that a slow backend is seen to take some
+	defaultPatience = 5 * time.Second // for one export, and with a backend that takes nothing more at the end
 )
 
 // Traces exports the spans of one service. It never slows or stops the
@@ -39,11 +41,16 @@ type Traces struct {
 // Start begins to export the spans of a service such as "producer". endpoint
 // is the base URL of an OTLP/HTTP receiver; if it is empty the standard
 // variable OTEL_EXPORTER_OTLP_ENDPOINT counts, else http://localhost:4318. The
-// other OTEL_* variables of the SDK count as well; OTEL_SDK_DISABLED=true or
+// other OTEL_* variables of the SDK count as well, OTEL_EXPORTER_OTLP_TIMEOUT (in
+// milliseconds) for the patience at the end, too; OTEL_SDK_DISABLED=true or
 // OTEL_TRACES_EXPORTER=none turn tracing off, and Start returns nil.
 func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 	if os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
+	}
+	patience := defaultPatience
+	if ms, err := strconv.Atoi(os.Getenv("OTEL_EXPORTER_OTLP_TIMEOUT")); err == nil && ms > 0 {
+		patience = time.Duration(ms) * time.Millisecond
 	}
 	options := []otlptracehttp.Option{
 		otlptracehttp.WithTimeout(patience),
@@ -66,7 +73,7 @@ func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start tracing: describe the process: %w", err)
 	}
-	t := &Traces{export: &counter{Exporter: exporter}}
+	t := &Traces{export: &counter{Exporter: exporter, patience: patience}}
 	if os.Getenv("OTEL_TRACES_SAMPLER") == "" {
 		t.sampler = &sampler{}
 	}
@@ -75,7 +82,7 @@ func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 		sdktrace.WithSpanProcessor(endCounter{&t.ended}),
 		// A burst of traced events must fit: it comes faster than it is exported.
 		sdktrace.WithBatcher(t.export,
-			sdktrace.WithMaxQueueSize(4*burst), sdktrace.WithMaxExportBatchSize(2048),
+			sdktrace.WithMaxQueueSize(4*burst), sdktrace.WithMaxExportBatchSize(exportSize),
 			sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(patience)))
 	t.tracer = t.provider.Tracer("soclab")
 	return t, nil
@@ -117,7 +124,7 @@ func (t *Traces) Err() error {
 }
 
 // Close exports what is left and ends the service's tracing. It gives up where
-// the backend takes nothing for two seconds; [Traces.Counts] and [Traces.Err]
+// the backend takes nothing for its patience, five seconds by default; [Traces.Counts] and [Traces.Err]
 // tell what came of it, since that is no error of the pipeline.
 func (t *Traces) Close() {
 	if t == nil || t.export.closed.Swap(true) {
@@ -142,6 +149,7 @@ type counter struct {
 	*otlptrace.Exporter
 	taken, refused atomic.Int64
 	last           atomic.Pointer[error]
+	patience       time.Duration
 	closed         atomic.Bool
 }
 
@@ -157,7 +165,7 @@ func (c *counter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 
 // watch cancels when for a time nothing has been taken.
 func (c *counter) watch(ctx context.Context, cancel context.CancelFunc) {
-	tick := time.NewTicker(patience)
+	tick := time.NewTicker(c.patience)
 	defer tick.Stop()
 	for before := c.taken.Load(); ; {
 		select {
