@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -140,12 +141,23 @@ func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFla
 	}
 	defer closing(&err, recorder.Close)
 
-	size, began := 10_000, time.Now()
-	if from.rate > 0 {
-		size = max(1, from.rate/10)
-	}
 	bar := sourceBar(source)
 	defer bar.Exit()
+	sent, err = sendAll(ctx, source, recorder, from.rate, func(ctx context.Context, events ...event.Event) error {
+		defer showSource(bar, source)
+		return producer.Send(ctx, events...)
+	})
+	return sent, errors.Join(err, bar.Finish())
+}
+
+// sendAll records and sends the events of a source, in this order, and returns
+// how many were sent: at full speed, or so many a second.
+func sendAll(ctx context.Context, source traffic.Source, recorder *store.Recorder, rate int,
+	send func(context.Context, ...event.Event) error) (sent int, err error) {
+	size, began := 10_000, time.Now()
+	if rate > 0 {
+		size = max(1, rate/10)
+	}
 	truth, _ := source.(truthful)
 	chunk := make([]event.Event, 0, size)
 	for {
@@ -172,17 +184,16 @@ func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFla
 			if err := recorder.Flush(); err != nil {
 				return sent, err
 			}
-			if err := producer.Send(ctx, chunk...); err != nil {
+			if err := send(ctx, chunk...); err != nil {
 				return sent, err
 			}
 			sent += len(chunk)
-			showSource(bar, source)
 		}
 		if ended == io.EOF {
-			return sent, bar.Finish()
+			return sent, nil
 		}
-		if from.rate > 0 {
-			due := began.Add(time.Duration(sent) * time.Second / time.Duration(from.rate))
+		if rate > 0 {
+			due := began.Add(time.Duration(sent) * time.Second / time.Duration(rate))
 			if err := sleepUntil(ctx, due); err != nil {
 				return sent, err
 			}

@@ -252,13 +252,23 @@ func TestManyWriters(t *testing.T) {
 // TestKill kills writing processes at any moment, again and again.
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
 	for round := range 12 {
+		before := size()
 		writer := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMain$")
 		writer.Env = append(os.Environ(), "STORE_WRITER="+path)
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+17*round) * time.Millisecond)
+		for size() <= before+int64(round)<<16 { // never at the same place of a write
+			time.Sleep(time.Millisecond)
+		}
 		writer.Process.Kill()
 		writer.Wait()
 	}
