@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,65 @@ func TestOtherFileIsRefused(t *testing.T) {
 	}
 }
 
+// A file that was written before a column was added is read as it is, and gone
+// on with: its rows lack that column alone, and the next ones have it.
+func TestFileOfAnOlderVersion(t *testing.T) {
+	columns := event.RowColumns()
+	for added, column := range columns {
+		if slices.Contains([]string{"@timestamp", "event.id", "class", "kafka.partition", "kafka.offset"}, column) {
+			continue // there from the first version on
+		}
+		t.Run(column, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "classified_packets.csv")
+			appendTo(t, open(t, path), 0, 0, 3)
+			var older []byte
+			for line := range strings.Lines(content(t, path)) {
+				cells, err := event.SplitRow(strings.TrimSuffix(line, "\n"), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				older = append(event.JoinRow(older, slices.Delete(cells, added, added+1)), '\n')
+			}
+			if err := os.WriteFile(path, append(older, "a torn row"...), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, path, 3) // read by who does not write
+			f := open(t, path)
+			expectLast(t, f, 0, 3)
+			appendTo(t, f, 0, 2, 5)
+			expect(t, path, 5)
+			appendTo(t, open(t, path), 0, 6, 6)
+			expect(t, path, 6)
+			lines := strings.Split(content(t, path), "\n")
+			if lines[0] != header {
+				t.Errorf("header %s", lines[0])
+			}
+			cell := func(line int) string {
+				cells, err := event.SplitRow(lines[line], nil)
+				if err != nil || len(cells) != len(columns) {
+					t.Fatalf("row %q: %v", lines[line], err)
+				}
+				return cells[added]
+			}
+			if old := cell(4); old != "" {
+				t.Errorf("an old row has %q", old)
+			}
+			if value, is := map[string]string{"user.name": "two\\nlines, \"quoted\"", "rule.matches": "r1;r2"}[column]; is && cell(6) != value {
+				t.Errorf("a new row has %q, want %q", cell(6), value)
+			}
+		})
+	}
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // A partition's last row may be far from the end.
 func TestLastIsFoundFarBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
@@ -259,6 +319,7 @@ func TestKill(t *testing.T) {
 		}
 		return info.Size()
 	}
+	deadline := time.Now().Add(5 * time.Minute)
 	for round := range 12 {
 		before := size()
 		writer := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMain$")
@@ -267,7 +328,9 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		for size() <= before+int64(round)<<16 { // never at the same place of a write
-			time.Sleep(time.Millisecond)
+			if time.Sleep(time.Millisecond); time.Now().After(deadline) {
+				t.Fatalf("round %d: the file does not grow", round)
+			}
 		}
 		writer.Process.Kill()
 		writer.Wait()
