@@ -22,6 +22,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 	"soclab/internal/stack"
 	"soclab/pkg/stream"
@@ -112,24 +113,14 @@ type doctor struct {
 }
 
 func (s *shared) newDoctor(ctx context.Context) (*doctor, error) {
-	d := &doctor{
-		brokers: []string{"localhost:9092"},
-		otlp:    cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://localhost:4318"),
-		jaeger:  cmp.Or(os.Getenv("JAEGER_URL"), "http://localhost:16686"),
-		console: cmp.Or(os.Getenv("CONSOLE_URL"), "http://localhost:8080"),
-	}
+	d := &doctor{otlp: address.OTLP.URL(""), jaeger: address.Jaeger.URL(""), console: address.Console.URL("")}
+	d.brokers, d.given = address.Brokers(s.brokers...)
 	var err error
 	if d.home, err = folder.Home(); err != nil {
 		return nil, err
 	}
 	if d.data, err = s.dataFolder(); err != nil {
 		return nil, err
-	}
-	if named := os.Getenv("KAFKA_BROKERS"); named != "" {
-		d.brokers, d.given = strings.Split(named, ","), true
-	}
-	if len(s.brokers) > 0 {
-		d.brokers, d.given = s.brokers, true
 	}
 	if d.given {
 		return d, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 	"soclab/internal/stack"
 	"soclab/pkg/sigma"
@@ -38,8 +39,8 @@ func (s *shared) open(ctx context.Context) (*lab, error) {
 	if l.data, err = s.dataFolder(); err != nil {
 		return nil, err
 	}
-	if len(s.brokers) > 0 || os.Getenv("KAFKA_BROKERS") != "" {
-		l.cluster.Brokers = s.brokers
+	if brokers, named := address.Brokers(s.brokers...); named {
+		l.cluster.Brokers = brokers
 		l.jaeger = tracing.NewJaeger("")
 		return l, nil
 	}

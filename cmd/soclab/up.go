@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 	"soclab/internal/jupyter"
 	"soclab/internal/stack"
@@ -77,15 +78,14 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	// The stack first: it tells at once of a port that is taken.
 	env := []string{"SOCLAB_HOME=" + home, "SOCLAB_DATA=" + data}
 	var running *stack.Stack
-	if len(s.brokers) > 0 {
-		env = append(env, "KAFKA_BROKERS="+strings.Join(s.brokers, ","))
-	} else if os.Getenv("KAFKA_BROKERS") == "" {
+	if brokers, named := address.Brokers(s.brokers...); named {
+		env = append(env, address.Kafka.Variable+"="+strings.Join(brokers, ","))
+	} else {
 		if running, err = stack.Use(ctx, stack.Options{FreePorts: f.freePorts}); err != nil {
 			return err
 		}
 		defer closing(&err, func() error { return running.Close(context.WithoutCancel(ctx)) })
-		env = append(env, "KAFKA_BROKERS="+strings.Join(running.Brokers, ","), "OTEL_EXPORTER_OTLP_ENDPOINT="+running.OTLP,
-			"JAEGER_URL="+running.Jaeger, "CONSOLE_URL="+running.Console)
+		env = append(env, running.Environ()...)
 	}
 	environment, err := jupyter.Install(ctx, root, home, progress)
 	if err != nil {

@@ -307,7 +307,7 @@ func TestDeadLetters(t *testing.T) {
 		`{"@timestamp":"2026-03-01T08:00:00Z","event.id":"a","destination.port":70000}`,
 		`{"@timestamp":"2026-03-01T08:00:00Z","event.id":"a","event.id":"b"}`,
 	}
-	writer := kafka.Writer{Addr: kafka.TCP(strings.Split(os.Getenv("KAFKA_BROKERS"), ",")...), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
+	writer := kafka.Writer{Addr: cluster.Addr(), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
 	for _, record := range bad {
 		if err := writer.WriteMessages(t.Context(), kafka.Message{Key: []byte("10.0.0.1"), Value: []byte(record)}); err != nil {
 			t.Fatal(err)

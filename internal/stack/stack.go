@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"soclab/internal/address"
 	"soclab/internal/broker"
 	"soclab/internal/collector"
 	"soclab/internal/console"
@@ -30,6 +32,16 @@ type Addresses struct {
 	PID     int      `json:"pid"`     // of the process that runs them
 }
 
+// Environ are the variables by which programs find the stack.
+func (a Addresses) Environ() []string {
+	return []string{
+		address.Kafka.Variable + "=" + strings.Join(a.Brokers, ","),
+		address.OTLP.Variable + "=" + a.OTLP,
+		address.Jaeger.Variable + "=" + a.Jaeger,
+		address.Console.Variable + "=" + a.Console,
+	}
+}
+
 // Options says where a stack lives.
 type Options struct {
 	// Home is the folder of the broker's log, the traces and the lock files;
@@ -37,7 +49,7 @@ type Options struct {
 	Home string
 
 	// FreePorts takes any free loopback ports. Otherwise the ports are those
-	// of the compose stack: Kafka 9092, OTLP 4318, Jaeger 16686, Console 8080.
+	// of package address, which are the compose stack's as well.
 	FreePorts bool
 }
 
@@ -151,17 +163,17 @@ func enter(ctx context.Context, locks *locks, opts Options, start bool) (*Stack,
 
 // run starts the parts.
 func (s *Stack) run(opts Options) error {
-	addr := func(port string) string {
+	addr := func(part address.Service) string {
 		if opts.FreePorts {
-			port = "0"
+			part.Port = "0"
 		}
-		return net.JoinHostPort("127.0.0.1", port)
+		return net.JoinHostPort("127.0.0.1", part.Port)
 	}
 	home := s.locks.home
 
-	kafka, err := broker.Start(broker.Options{Dir: filepath.Join(home, "broker"), Addr: addr("9092")})
+	kafka, err := broker.Start(broker.Options{Dir: filepath.Join(home, "broker"), Addr: addr(address.Kafka)})
 	if err != nil {
-		return portError(err, "Kafka", addr("9092"))
+		return portError(err, "Kafka", addr(address.Kafka))
 	}
 	s.owned = append(s.owned, func() error { kafka.Close(); return nil })
 	s.Brokers = []string{kafka.Addr()}
@@ -172,15 +184,15 @@ func (s *Stack) run(opts Options) error {
 	}
 	s.owned = append(s.owned, traces.Close)
 
-	if s.OTLP, err = s.serve("OTLP", addr("4318"), traces.OTLP()); err != nil {
+	if s.OTLP, err = s.serve("OTLP", addr(address.OTLP), traces.OTLP()); err != nil {
 		return err
 	}
-	if s.Jaeger, err = s.serve("Jaeger", addr("16686"), traces.Query()); err != nil {
+	if s.Jaeger, err = s.serve("Jaeger", addr(address.Jaeger), traces.Query()); err != nil {
 		return err
 	}
 	pages := console.New(s.Brokers, s.Jaeger)
 	s.owned = append(s.owned, pages.Close)
-	if s.Console, err = s.serve("Console", addr("8080"), pages); err != nil {
+	if s.Console, err = s.serve("Console", addr(address.Console), pages); err != nil {
 		return err
 	}
 	s.PID = os.Getpid()

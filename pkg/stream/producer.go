@@ -34,7 +34,7 @@ func NewProducer(ctx context.Context, cluster Cluster, traces *tracing.Traces) (
 
 func newWriter(cluster Cluster) *kafka.Writer {
 	return &kafka.Writer{
-		Addr:         kafka.TCP(cluster.brokers()...),
+		Addr:         cluster.Addr(),
 		Balancer:     kafka.Murmur2Balancer{}, // the partition that Java's clients choose for the same key
 		RequiredAcks: kafka.RequireAll,
 		BatchSize:    10_000,

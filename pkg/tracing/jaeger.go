@@ -10,12 +10,13 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"soclab/internal/address"
 )
 
 // ErrNoTrace tells that the trace backend does not hold the trace asked for.
@@ -54,11 +55,7 @@ type Jaeger struct {
 // NewJaeger returns a client of the query API at a base URL; "" means
 // JAEGER_URL, else http://localhost:16686.
 func NewJaeger(baseURL string) *Jaeger {
-	baseURL = cmp.Or(baseURL, os.Getenv("JAEGER_URL"), "http://localhost:16686")
-	return &Jaeger{
-		base:   strings.TrimRight(baseURL, "/"),
-		client: &http.Client{Timeout: 10 * time.Second},
-	}
+	return &Jaeger{base: address.Jaeger.URL(baseURL), client: &http.Client{Timeout: 10 * time.Second}}
 }
 
 // URL is where a browser shows the trace.

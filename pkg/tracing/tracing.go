@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,12 +17,12 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"soclab/internal/address"
 )
 
-const (
-	defaultEndpoint = "http://localhost:4318"
-	patience        = 2 * time.Second // for one export, and for a flush that does not get on
-)
+// patience is for one export, and for a flush that does not get on.
+const patience = 2 * time.Second
 
 // Traces exports the spans of one service. It never slows or stops the
 // pipeline: what the trace backend does not take in time is dropped and
@@ -49,11 +48,8 @@ func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 		otlptracehttp.WithTimeout(patience),
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
 	}
-	if endpoint == "" && os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
-		endpoint = defaultEndpoint
-	}
-	if endpoint != "" {
-		options = append(options, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
+	if endpoint != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+		options = append(options, otlptracehttp.WithEndpointURL(address.OTLP.URL(endpoint)+"/v1/traces"))
 	}
 	exporter, err := otlptracehttp.New(ctx, options...)
 	if err != nil {
