@@ -17,9 +17,9 @@ import (
 	"soclab/internal/address"
 	"soclab/internal/folder"
 	"soclab/internal/stack"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/sigma"
 	"soclab/pkg/stream"
-	"soclab/pkg/tracing"
 )
 
 // lab is where a command works: its data, and a stack that it was told of,
@@ -28,7 +28,7 @@ type lab struct {
 	data    string
 	cluster stream.Cluster
 	otlp    string // base URL; empty: the OTEL_* variables
-	jaeger  *tracing.Jaeger
+	jaeger  *jaeger.Client
 	stack   *stack.Stack // nil where brokers were given
 }
 
@@ -41,14 +41,14 @@ func (s *shared) open(ctx context.Context) (*lab, error) {
 	}
 	if brokers, named := address.Brokers(s.brokers...); named {
 		l.cluster.Brokers = brokers
-		l.jaeger = tracing.NewJaeger("")
+		l.jaeger = jaeger.New("")
 		return l, nil
 	}
 	l.stack, err = stack.Use(ctx, stack.Options{FreePorts: true})
 	if err != nil {
 		return nil, err
 	}
-	l.cluster.Brokers, l.otlp, l.jaeger = l.stack.Brokers, l.stack.OTLP, tracing.NewJaeger(l.stack.Jaeger)
+	l.cluster.Brokers, l.otlp, l.jaeger = l.stack.Brokers, l.stack.OTLP, jaeger.New(l.stack.Jaeger)
 	return l, nil
 }
 

@@ -23,9 +23,10 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"soclab/internal/folder"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
-	"soclab/pkg/tracing"
+	"soclab/pkg/tracing/spans"
 )
 
 // The tests work on one stack and one data folder, in their order, as a user
@@ -36,7 +37,7 @@ var (
 	program string // soclab
 	data    string // its --data
 	cluster stream.Cluster
-	jaeger  = tracing.NewJaeger("")
+	traces  = jaeger.New("")
 )
 
 func TestMain(m *testing.M) {
@@ -235,9 +236,9 @@ func TestTraceOfOneEvent(t *testing.T) {
 		if row.TraceID == "" {
 			t.Fatalf("%s was not traced, at a rate that takes every event", at)
 		}
-		var trace tracing.Trace
+		var trace jaeger.Trace
 		eventually(t, "four spans of trace "+row.TraceID, func() bool {
-			trace, _ = jaeger.Trace(t.Context(), row.TraceID)
+			trace, _ = traces.Trace(t.Context(), row.TraceID)
 			return len(trace.Spans) >= 4
 		})
 		requireOneWay(t, trace, row.ID)
@@ -249,7 +250,7 @@ func TestTraceOfOneEvent(t *testing.T) {
 
 // requireOneWay fails the test unless the trace is kafka.produce ->
 // kafka.consume -> {classification, storage.write} of the event.
-func requireOneWay(t *testing.T, trace tracing.Trace, eventID string) {
+func requireOneWay(t *testing.T, trace jaeger.Trace, eventID string) {
 	t.Helper()
 	names := map[string]string{"": ""} // by span id
 	for _, span := range trace.Spans {
@@ -260,8 +261,8 @@ func requireOneWay(t *testing.T, trace tracing.Trace, eventID string) {
 		parents[span.Name] = names[span.ParentID]
 	}
 	want := map[string]string{
-		tracing.SpanProduce: "", tracing.SpanConsume: tracing.SpanProduce,
-		tracing.SpanClassify: tracing.SpanConsume, tracing.SpanStore: tracing.SpanConsume,
+		spans.Produce: "", spans.Consume: spans.Produce,
+		spans.Classify: spans.Consume, spans.Store: spans.Consume,
 	}
 	if len(trace.Spans) != len(want) || !maps.Equal(parents, want) {
 		t.Fatalf("trace %s: %d spans, parents %v", trace.ID, len(trace.Spans), parents)
@@ -440,7 +441,7 @@ func TestRestartLosesNothing(t *testing.T) {
 			example = row
 		}
 	}
-	spans, err := jaeger.Trace(t.Context(), example.TraceID)
+	spans, err := traces.Trace(t.Context(), example.TraceID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -455,7 +456,7 @@ func TestRestartLosesNothing(t *testing.T) {
 	if after := positions(t, stream.Classified); !slices.Equal(after, classified) {
 		t.Errorf("%s was %+v, is %+v", stream.Classified, classified, after)
 	}
-	again, err := jaeger.Trace(t.Context(), example.TraceID)
+	again, err := traces.Trace(t.Context(), example.TraceID)
 	if err != nil || len(again.Spans) != len(spans.Spans) {
 		t.Errorf("trace %s had %d spans, has %d: %v", example.TraceID, len(spans.Spans), len(again.Spans), err)
 	}

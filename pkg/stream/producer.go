@@ -13,6 +13,7 @@ import (
 
 	"soclab/pkg/event"
 	"soclab/pkg/tracing"
+	"soclab/pkg/tracing/spans"
 )
 
 // Producer sends events to Kafka. It does not know who will read them. It may
@@ -103,13 +104,13 @@ func key(e *event.Event) []byte {
 }
 
 func (p *Producer) span(ctx context.Context, e *event.Event, message *kafka.Message) trace.Span {
-	ctx, span := p.traces.Tracer().Start(ctx, tracing.SpanProduce,
+	ctx, span := p.traces.Tracer().Start(ctx, spans.Produce,
 		trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(message.Time))
 	if span.IsRecording() {
-		span.SetAttributes(tracing.Send()...)
+		span.SetAttributes(spans.Send()...)
 		span.SetAttributes(
-			tracing.KeyTopic.String(message.Topic), tracing.KeyEventID.String(e.ID),
-			tracing.KeyMessageKey.String(string(message.Key)), tracing.KeyMessageSize.Int(len(message.Value)))
+			spans.Topic.String(message.Topic), spans.EventID.String(e.ID),
+			spans.MessageKey.String(string(message.Key)), spans.MessageSize.Int(len(message.Value)))
 		propagation.TraceContext{}.Inject(ctx, headers{message})
 	}
 	return span

@@ -1,7 +1,6 @@
-// Package tracing follows single events through the pipeline with
-// OpenTelemetry: it sets up the export of spans over OTLP/HTTP, decides which
-// events are traced, names the spans and their attributes, and reads traces
-// back from Jaeger.
+// Package tracing records the way of single events through the pipeline with
+// OpenTelemetry: it sets up the export of spans over OTLP/HTTP and decides which
+// events are traced. Package spans names the spans, package jaeger reads them back.
 package tracing
 
 import (

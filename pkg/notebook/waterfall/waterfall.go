@@ -1,6 +1,6 @@
 // Package waterfall draws the trace of one event: what happened when, from its
 // producer through the queue to its row. It stands apart from package notebook
-// because it needs the tracing library, which most cells can do without.
+// because it needs package jaeger, which most cells can do without.
 package waterfall
 
 import (
@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"soclab/pkg/human"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/notebook"
-	"soclab/pkg/tracing"
 )
 
 // Geometry, in pixels.
@@ -30,12 +31,12 @@ const (
 // Draw draws the spans of a trace below each other on one time axis. Where an
 // event lay in the queue for long, the axis is broken there, and everything
 // else is to scale.
-func Draw(trace tracing.Trace) notebook.HTML {
+func Draw(trace jaeger.Trace) notebook.HTML {
 	d := newDrawing(trace)
 	height := top + row*len(d.spans) + bottom
 	fmt.Fprintf(&d.out, `<svg viewBox="0 0 %d %d" width="%d" style="max-width:100%%;background:#fff" font-family="sans-serif" font-size="12" fill="#222" role="img">`, width, height, width)
-	d.text(8, 20, "start", `font-size="15" font-weight="bold"`, d.title(trace))
-	d.text(8, 40, "start", `fill="#666"`, "event "+trace.EventID()+" · trace "+trace.ID)
+	d.label(8, 20, "start", `font-size="15" font-weight="bold"`, d.title(trace))
+	d.label(8, 40, "start", `fill="#666"`, "event "+trace.EventID()+" · trace "+trace.ID)
 	d.axis(height)
 	for i, span := range d.spans {
 		d.span(float64(top+row*i), span)
@@ -44,14 +45,9 @@ func Draw(trace tracing.Trace) notebook.HTML {
 	return notebook.HTML(d.out.String())
 }
 
-type drawnSpan struct {
-	tracing.Span
-	depth int
-}
-
 type drawing struct {
 	out    strings.Builder
-	spans  []drawnSpan
+	spans  []jaeger.Node
 	start  time.Time
 	total  time.Duration
 	wait   time.Duration // the longest wait in the queue
@@ -60,12 +56,11 @@ type drawing struct {
 	scale  float64 // pixels a nanosecond
 }
 
-func newDrawing(trace tracing.Trace) *drawing {
-	d := &drawing{start: trace.Start(), total: trace.Duration()}
-	for depth, span := range trace.Walk() {
-		d.spans = append(d.spans, drawnSpan{span, depth})
-		if wait := trace.Wait(span); wait > d.wait {
-			d.wait, d.from = wait, span.Start.Add(-wait).Sub(d.start)
+func newDrawing(trace jaeger.Trace) *drawing {
+	d := &drawing{spans: trace.Tree(), start: trace.Start(), total: trace.Duration()}
+	for _, span := range d.spans {
+		if span.Wait > d.wait {
+			d.wait, d.from = span.Wait, span.Start.Add(-span.Wait).Sub(d.start)
 		}
 	}
 	d.total = max(d.total, time.Microsecond)
@@ -91,10 +86,10 @@ func (d *drawing) x(t time.Duration) float64 {
 	return nameWidth + at
 }
 
-func (d *drawing) title(trace tracing.Trace) string {
-	title := "One event's way took " + tracing.FormatDuration(d.total)
+func (d *drawing) title(trace jaeger.Trace) string {
+	title := "One event's way took " + human.Duration(d.total)
 	if d.wait > 0 {
-		title += fmt.Sprintf(", %s of it in the queue", tracing.FormatDuration(d.wait))
+		title += fmt.Sprintf(", %s of it in the queue", human.Duration(d.wait))
 	}
 	return title
 }
@@ -105,7 +100,7 @@ func (d *drawing) axis(height int) {
 	tick := func(t, shown time.Duration) {
 		x := d.x(t)
 		fmt.Fprintf(&d.out, `<path d="M%.1f %dV%d" stroke="%s"/>`, x, top-6, height-bottom, colorAxis)
-		d.text(x, float64(height-bottom+18), "middle", `fill="#666"`, label(shown))
+		d.label(x, float64(height-bottom+18), "middle", `fill="#666"`, tickText(shown))
 	}
 	end := d.total
 	if d.broken {
@@ -119,37 +114,37 @@ func (d *drawing) axis(height int) {
 	}
 	left, after := d.x(d.from), d.from+d.wait
 	fmt.Fprintf(&d.out, `<path d="M%.1f %dV%d m%d 0V%d" stroke="#666" stroke-dasharray="2 3" fill="none"/>`, left, top-6, height-bottom, wideWait, top-6)
-	d.text(left+wideWait/2, float64(height-bottom+18), "middle", `fill="#666"`, "// "+tracing.FormatDuration(d.wait)+" //")
+	d.label(left+wideWait/2, float64(height-bottom+18), "middle", `fill="#666"`, "// "+human.Duration(d.wait)+" //")
 	for t := step; after+t <= d.total; t += step {
 		tick(after+t, t)
 	}
-	d.text(nameWidth, float64(height-6), "start", `fill="#666" font-size="11"`, "The axis is broken: the wait is not to scale, and time is counted anew after it.")
+	d.label(nameWidth, float64(height-6), "start", `fill="#666" font-size="11"`, "The axis is broken: the wait is not to scale, and time is counted anew after it.")
 }
 
 // span draws one span as a bar, with its name to the left, its duration to the
 // right, and in front of it the wait in the queue.
-func (d *drawing) span(y float64, s drawnSpan) {
+func (d *drawing) span(y float64, s jaeger.Node) {
 	color := producer
 	if s.Service != "producer" {
 		color = classes
 	}
-	d.text(float64(8+14*s.depth), y+17, "start", "", s.Name)
+	d.label(float64(8+14*s.Depth), y+17, "start", "", s.Name)
 	from, to := d.x(s.Start.Sub(d.start)), d.x(s.End().Sub(d.start))
 	if s.Kind == "consumer" && d.wait > 0 {
 		fmt.Fprintf(&d.out, `<path d="M%.1f %.1fH%.1f" stroke="%s" stroke-width="2" stroke-dasharray="5 3"/>`, d.x(d.from), y+13, from, colorWait)
-		d.text((d.x(d.from)+from)/2, y+9, "middle", `fill="#666" font-size="11"`, "in the queue")
+		d.label((d.x(d.from)+from)/2, y+9, "middle", `fill="#666" font-size="11"`, "in the queue")
 	}
 	fmt.Fprintf(&d.out, `<rect x="%.1f" y="%.1f" width="%.1f" height="14" rx="2" fill="%s"><title>%s</title></rect>`,
 		from, y+6, max(to-from, 2), color, html.EscapeString(attributes(s.Span)))
-	d.text(max(to, from+2)+5, y+17, "start", "", tracing.FormatDuration(s.Duration))
+	d.label(max(to, from+2)+5, y+17, "start", "", human.Duration(s.Duration))
 }
 
-func (d *drawing) text(x, y float64, anchor, style, text string) {
-	fmt.Fprintf(&d.out, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(text))
+func (d *drawing) label(x, y float64, anchor, style, words string) {
+	fmt.Fprintf(&d.out, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(words))
 }
 
 // attributes are shown where the mouse rests on a span.
-func attributes(s tracing.Span) string {
+func attributes(s jaeger.Span) string {
 	lines := []string{s.Service + " " + s.Name}
 	for key, value := range s.Attributes {
 		lines = append(lines, key+": "+value)
@@ -169,9 +164,9 @@ func roundStep(nanoseconds float64) time.Duration {
 	}
 }
 
-func label(t time.Duration) string {
+func tickText(t time.Duration) string {
 	if t == 0 {
 		return "0"
 	}
-	return strings.Replace(tracing.FormatDuration(t), ".0 ", " ", 1)
+	return strings.Replace(human.Duration(t), ".0 ", " ", 1)
 }
