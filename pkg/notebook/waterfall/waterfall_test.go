@@ -65,7 +65,7 @@ func TestDraw(t *testing.T) {
 
 // TestOrder checks that times keep their order on a broken axis.
 func TestOrder(t *testing.T) {
-	d := newDrawing(trace(time.Hour))
+	d := newPicture(trace(time.Hour))
 	if !d.broken {
 		t.Fatal("the axis is not broken")
 	}
