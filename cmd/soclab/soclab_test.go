@@ -18,6 +18,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"soclab/internal/message"
 	"soclab/internal/stack"
 	"soclab/pkg/jaeger"
 	"soclab/pkg/store"
@@ -345,7 +346,7 @@ func TestBrokenRecords(t *testing.T) {
 	if n := len(b.rows()); n != 100 {
 		t.Errorf("%d rows", n)
 	}
-	var letters []message
+	var letters []message.Message
 	if err := json.Unmarshal([]byte(b.soclab("topics", "peek", stream.DeadLetter, "--count", "10", "--json")), &letters); err != nil {
 		t.Fatal(err)
 	}

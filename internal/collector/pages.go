@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"soclab/internal/page"
-	"soclab/pkg/human"
 	"soclab/pkg/jaeger"
 )
 
@@ -21,15 +20,8 @@ var searchPage string
 //go:embed pages/trace.html
 var tracePage string
 
-//go:embed pages/error.html
-var errorPage string
-
 var site = page.NewSite("soclab traces", "A plain view of the embedded trace collector. The compose stack has the real Jaeger at this address.",
-	page.Func{
-		"duration": human.Duration,
-		"time":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") },
-	},
-	map[string]string{"search": searchPage, "trace": tracePage, "error": errorPage})
+	map[string]string{"search": searchPage, "trace": tracePage})
 
 // tree is the trace as a client of the query API sees it.
 func (t jaegerTrace) tree() jaeger.Trace {
@@ -114,12 +106,12 @@ func (c *Collector) showSearch(w http.ResponseWriter, r *http.Request) {
 func (c *Collector) showTrace(w http.ResponseWriter, r *http.Request) {
 	id, err := parseTraceID(r.PathValue("id"))
 	if err != nil {
-		site.Write(w, http.StatusBadRequest, "error", "Not a trace id", err.Error())
+		site.Fail(w, http.StatusBadRequest, "Not a trace id", err.Error())
 		return
 	}
 	found, ok := c.trace(id)
 	if !ok {
-		site.Write(w, http.StatusNotFound, "error", "Trace not found",
+		site.Fail(w, http.StatusNotFound, "Trace not found",
 			fmt.Sprintf("Trace %s is not held here. It may not have been sampled, not have arrived yet, or be so old that it was dropped.", r.PathValue("id")))
 		return
 	}

@@ -190,9 +190,7 @@ func (s *Stack) run(opts Options) error {
 	if s.Jaeger, err = s.serve("Jaeger", addr(address.Jaeger), traces.Query()); err != nil {
 		return err
 	}
-	pages := console.New(s.Brokers, s.Jaeger)
-	s.owned = append(s.owned, pages.Close)
-	if s.Console, err = s.serve("Console", addr(address.Console), pages); err != nil {
+	if s.Console, err = s.serve("Console", addr(address.Console), console.New(s.Brokers, s.Jaeger)); err != nil {
 		return err
 	}
 	s.PID = os.Getpid()
