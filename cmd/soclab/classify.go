@@ -18,15 +18,15 @@ import (
 
 // classifyFlags say how the consumer works.
 type classifyFlags struct {
-	rules     ruleFlags
-	drain     bool
-	delay     time.Duration
-	noPublish bool
+	rules   ruleFlags
+	drain   bool
+	delay   time.Duration
+	publish bool
 }
 
 func (f *classifyFlags) add(cmd *cobra.Command) {
 	f.rules.add(cmd)
-	cmd.Flags().BoolVar(&f.noPublish, "no-publish", false, "do not send the verdicts to "+stream.Classified)
+	cmd.Flags().BoolVar(&f.publish, "publish", true, "send the verdicts to "+stream.Classified)
 }
 
 func newClassifyCommand(s *shared) *cobra.Command {
@@ -110,7 +110,7 @@ func (l *lab) classify(ctx context.Context, how classifyFlags) (done classified,
 	defer bar.Exit()
 	loop := func(ctx context.Context, batch *event.Batch) error { // kafka.consume
 		verdicts := classifier.Classify(ctx, batch) // classification
-		if !how.noPublish {
+		if how.publish {
 			if err := producer.Publish(ctx, batch, verdicts); err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ type upFlags struct {
 	host        string
 	port        int
 	freePorts   bool
-	noBrowser   bool
+	browser     bool
 	installOnly bool
 }
 
@@ -43,7 +43,7 @@ KAFKA_BROKERS) it runs JupyterLab alone, for that Kafka.
 JupyterLab asks for a token that is drawn anew at each start and is part of the
 printed URL; JUPYTER_TOKEN sets it.`,
 		Example: `  soclab up
-  soclab up --no-browser --port 9999
+  soclab up --browser=false --port 9999
   soclab up --install-only          prepare everything, start nothing`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.up(cmd, f) },
@@ -52,7 +52,7 @@ printed URL; JUPYTER_TOKEN sets it.`,
 	flags.StringVar(&f.host, "host", "127.0.0.1", "address that JupyterLab listens at")
 	flags.IntVar(&f.port, "port", 8888, "port of JupyterLab, 0 for any free one")
 	flags.BoolVar(&f.freePorts, "free-ports", false, "take any free ports for the stack instead of 9092, 8080, 16686 and 4318")
-	flags.BoolVar(&f.noBrowser, "no-browser", false, "do not open a browser")
+	flags.BoolVar(&f.browser, "browser", true, "open a browser")
 	flags.BoolVar(&f.installOnly, "install-only", false, "install what is missing and end")
 	return cmd
 }
@@ -122,7 +122,7 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if !f.noBrowser {
+	if f.browser {
 		openBrowser(lab.URL)
 	}
 	select {

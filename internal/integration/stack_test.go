@@ -390,7 +390,7 @@ func TestThreeClassifiersOneFile(t *testing.T) {
 // topic from its begin.
 func TestUndisturbedRun(t *testing.T) {
 	elsewhere := t.TempDir()
-	again := command(t, elsewhere, "classify", "--drain", "--no-publish")
+	again := command(t, elsewhere, "classify", "--drain", "--publish=false")
 	again.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	finish(t, again)
 	want := complete(t, filepath.Join(elsewhere, "classified_packets.csv"))
