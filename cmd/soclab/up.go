@@ -17,9 +17,6 @@ import (
 	"soclab/internal/stack"
 )
 
-// firstNotebook is what JupyterLab opens.
-const firstNotebook = "notebooks/1. Mittre classification/Producer.ipynb"
-
 // upFlags say what `up` starts and where it can be reached.
 type upFlags struct {
 	host        string
@@ -50,7 +47,7 @@ printed URL; JUPYTER_TOKEN sets it.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.host, "host", "127.0.0.1", "address that JupyterLab listens at")
-	flags.IntVar(&f.port, "port", 8888, "port of JupyterLab, 0 for any free one")
+	flags.IntVar(&f.port, "port", jupyter.Port, "port of JupyterLab, 0 for any free one")
 	flags.BoolVar(&f.freePorts, "free-ports", false, "take any free ports for the stack instead of 9092, 8080, 16686 and 4318")
 	flags.BoolVar(&f.browser, "browser", true, "open a browser")
 	flags.BoolVar(&f.installOnly, "install-only", false, "install what is missing and end")
@@ -97,7 +94,7 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	}
 	defer closing(&err, log.Close)
 	lab, err := environment.Start(ctx, jupyter.Options{
-		Host: f.host, Port: f.port, Token: os.Getenv("JUPYTER_TOKEN"), Open: firstNotebook, Env: env, Log: log,
+		Host: f.host, Port: f.port, Token: os.Getenv("JUPYTER_TOKEN"), Env: env, Log: log,
 	})
 	if err != nil {
 		return err
