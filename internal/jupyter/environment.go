@@ -23,9 +23,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// KernelName is what the notebooks' kernel is called. It is that of any GoNB
+// kernelName is what the notebooks' kernel is called. It is that of any GoNB
 // installation, so that one opens the notebooks too.
-const KernelName = "gonb"
+const kernelName = "gonb"
 
 //go:embed requirements.txt
 var requirements []byte
@@ -220,7 +220,7 @@ func (e *Environment) installKernel(ctx context.Context) error {
 		return err
 	}
 	files := map[string][]byte{
-		"share/jupyter/kernels/" + KernelName + "/kernel.json": spec,
+		"share/jupyter/kernels/" + kernelName + "/kernel.json": spec,
 		"share/jupyter/lab/settings/overrides.json":            overrides,
 		"etc/jupyter/jupyter_nbconvert_config.json":            []byte(exports),
 		"etc/jupyter/jupyter_server_config.json":               []byte(exports),

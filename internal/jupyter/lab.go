@@ -45,13 +45,6 @@ type Lab struct {
 	err    error
 }
 
-// PortError tells that JupyterLab's port is taken.
-type PortError struct{ Addr string }
-
-func (e *PortError) Error() string {
-	return fmt.Sprintf("JupyterLab's address %s is taken by another program (another soclab up, another JupyterLab?): stop that program, or choose another port with --port", e.Addr)
-}
-
 // LogFile is where the server's log belongs.
 func (e *Environment) LogFile() string { return filepath.Join(e.folder, "jupyter.log") }
 
@@ -74,7 +67,7 @@ func (e *Environment) Command(ctx context.Context, name string, args ...string) 
 }
 
 // Start runs JupyterLab and returns when it answers. It serves the repository,
-// until Stop. A taken port is a [*PortError].
+// until Stop.
 func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
@@ -85,7 +78,8 @@ func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 	// Jupyter reports a taken port only in its log, so look before.
 	probe, err := net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &PortError{net.JoinHostPort(o.Host, strconv.Itoa(o.Port))}
+		return nil, fmt.Errorf("JupyterLab's address %s is taken by another program (another soclab up, another JupyterLab?): stop that program, or choose another port with --port",
+			net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 	} else if err != nil {
 		return nil, fmt.Errorf("start JupyterLab: %w", err)
 	}
@@ -103,8 +97,8 @@ func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 		"--ServerApp.root_dir=" + e.root,
 		"--ServerApp.use_redirect_file=False",
 		"--KernelSpecManager.ensure_native_kernel=False",
-		"--KernelSpecManager.allowed_kernelspecs=" + KernelName,
-		"--MultiKernelManager.default_kernel_name=" + KernelName,
+		"--KernelSpecManager.allowed_kernelspecs=" + kernelName,
+		"--MultiKernelManager.default_kernel_name=" + kernelName,
 		"--LabApp.news_url=None",
 		"--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 		"--LabApp.extension_manager=readonly",

@@ -53,27 +53,6 @@ type Options struct {
 	FreePorts bool
 }
 
-// PortError tells that a port which the stack needs is taken.
-type PortError struct {
-	Service string // what should listen there
-	Addr    string
-}
-
-func (e *PortError) Error() string {
-	return fmt.Sprintf("%s's address %s is taken by another program (the compose stack?): stop that program, or use --free-ports",
-		e.Service, e.Addr)
-}
-
-// RunningError tells that the home folder has a live stack already.
-type RunningError struct {
-	Home string
-	Addresses
-}
-
-func (e *RunningError) Error() string {
-	return fmt.Sprintf("a stack is already running over %s: process %d, brokers %v", e.Home, e.PID, e.Brokers)
-}
-
 // Stack is a live stack, run by this process or joined.
 type Stack struct {
 	Addresses
@@ -84,12 +63,12 @@ type Stack struct {
 // Owned tells whether this process runs the stack.
 func (s *Stack) Owned() bool { return s.owned != nil }
 
-// Start runs a stack. If the home folder has a live one it returns a
-// [*RunningError], if a port is taken a [*PortError].
+// Start runs a stack. It is an error if the home folder has a live one, or if a
+// port is taken.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
 	s, err := use(ctx, opts, true)
 	if err == nil && !s.Owned() {
-		err = &RunningError{s.locks.home, s.Addresses}
+		err = fmt.Errorf("a stack is already running over %s: process %d, brokers %v", s.locks.home, s.PID, s.Brokers)
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, err
@@ -246,7 +225,7 @@ func localOnly(handler http.Handler) http.Handler {
 
 func portError(err error, service, addr string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &PortError{service, addr}
+		return fmt.Errorf("%s's address %s is taken by another program (the compose stack?): stop that program, or use --free-ports", service, addr)
 	}
 	return fmt.Errorf("start %s on %s: %w", service, addr, err)
 }

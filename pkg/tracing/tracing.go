@@ -20,7 +20,7 @@ import (
 	"soclab/internal/address"
 )
 
-// patience is for one export, and for a flush that does not get on.
+// patience is for one export, and for a flush that makes no progress.
 const patience = 2 * time.Second
 
 // Traces exports the spans of one service. It never slows or stops the
