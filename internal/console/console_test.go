@@ -177,6 +177,7 @@ func TestMessage(t *testing.T) {
 		{Time: base, Value: []byte{0xff, 0x00, 0x10}},
 		{Time: base, Key: []byte("deleted")},
 		{Time: base, Value: []byte(strings.Repeat("ä", 20_000))},
+		{Time: base, Value: []byte(strings.Repeat("[", 8000) + strings.Repeat("]", 8000))},
 	}}) + "/topics/events.raw?p=0&s=1&o="
 	for name, test := range map[string]struct {
 		offset int
@@ -187,6 +188,7 @@ func TestMessage(t *testing.T) {
 		"HTML":     {1, []string{"&lt;script&gt;alert(&#34;key&#34;)&lt;/script&gt;", "&lt;img src=x onerror=alert(1)&gt;", "&#34;&gt;&lt;script&gt;"}},
 		"binary":   {2, []string{`&#34;\xff\x00\x10&#34;`, "00000000  ff 00 10"}},
 		"no value": {3, []string{`<span class="soft">none</span>`}},
+		"nested":   {5, []string{"<pre>[[[[[["}},
 		"long":     {4, []string{"… 23616 bytes more", "<dd>40000 bytes</dd>"}},
 	} {
 		t.Run(name, func(t *testing.T) {

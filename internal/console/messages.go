@@ -198,12 +198,10 @@ func (c *Console) messages(ctx context.Context, topic *Topic, w window) ([]Messa
 			if err != nil {
 				return nil, err
 			}
-			if m.Offset < to {
-				all = append(all, newMessage(m))
-			}
-			if m.Offset >= to-1 {
+			if m.Offset >= to {
 				break
 			}
+			all = append(all, newMessage(m))
 		}
 	}
 	slices.SortFunc(all, func(a, b Message) int {
