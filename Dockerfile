@@ -47,4 +47,4 @@ ENV HOME=/home/lab USER=lab
 USER 1000:1000
 EXPOSE 8888
 ENTRYPOINT ["entrypoint"]
-CMD ["up", "--host", "0.0.0.0", "--no-browser"]
+CMD ["up", "--host", "0.0.0.0", "--browser=false"]

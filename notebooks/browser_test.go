@@ -31,7 +31,6 @@ var screenshots = flag.String("screenshots", "", "folder for the README's pictur
 func inBrowser(t *testing.T, l *lab, run int) {
 	chromium := findChromium(t)
 	server, err := l.Environment.Start(t.Context(), jupyter.Options{
-		Open: "notebooks/" + notebooks + "/Producer.ipynb",
 		Env:  append(l.environ(), ownSettings(t)...),
 		Args: []string{"--LabApp.expose_app_in_browser=True"}, // as window.jupyterapp
 	})

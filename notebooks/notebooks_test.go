@@ -77,13 +77,7 @@ func need(t *testing.T, format string, args ...any) {
 
 // environ is what cells need to know of the lab.
 func (l *lab) environ() []string {
-	return []string{
-		"SOCLAB_DATA=" + l.data,
-		"KAFKA_BROKERS=" + strings.Join(l.Brokers, ","),
-		"OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP,
-		"JAEGER_URL=" + l.Jaeger,
-		"CONSOLE_URL=" + l.Console,
-	}
+	return append(l.Environ(), "SOCLAB_DATA="+l.data)
 }
 
 // notebook is an executed notebook.

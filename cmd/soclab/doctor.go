@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,7 +20,9 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
+	"soclab/internal/jupyter"
 	"soclab/internal/stack"
 	"soclab/pkg/stream"
 )
@@ -112,24 +112,14 @@ type doctor struct {
 }
 
 func (s *shared) newDoctor(ctx context.Context) (*doctor, error) {
-	d := &doctor{
-		brokers: []string{"localhost:9092"},
-		otlp:    cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://localhost:4318"),
-		jaeger:  cmp.Or(os.Getenv("JAEGER_URL"), "http://localhost:16686"),
-		console: cmp.Or(os.Getenv("CONSOLE_URL"), "http://localhost:8080"),
-	}
+	d := &doctor{otlp: address.OTLP.URL(""), jaeger: address.Jaeger.URL(""), console: address.Console.URL("")}
+	d.brokers, d.given = address.Brokers(s.brokers...)
 	var err error
 	if d.home, err = folder.Home(); err != nil {
 		return nil, err
 	}
 	if d.data, err = s.dataFolder(); err != nil {
 		return nil, err
-	}
-	if named := os.Getenv("KAFKA_BROKERS"); named != "" {
-		d.brokers, d.given = strings.Split(named, ","), true
-	}
-	if len(s.brokers) > 0 {
-		d.brokers, d.given = s.brokers, true
 	}
 	if d.given {
 		return d, nil
@@ -186,15 +176,15 @@ func (d *doctor) golang(ctx context.Context) finding {
 
 func (d *doctor) python(ctx context.Context) finding {
 	f := finding{Check: "Python", State: fine}
-	if uv, err := output(ctx, "uv", "--version"); err == nil {
-		f.Found = uv + ", which brings a Python of its own"
-		return f
+	program, uv, err := jupyter.Python(ctx)
+	if err == nil {
+		f.Found, err = output(ctx, program, "--version")
 	}
-	version, err := output(ctx, "python3", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
-	f.Found = version
-	if minor, e := strconv.Atoi(strings.Split(version+"..", ".")[1]); err != nil || e != nil || minor < 11 {
-		f.State, f.Found = remark, cmp.Or(version, "no python3 on the PATH")
-		f.Remedy = "soclab up installs JupyterLab with Python 3.11 or newer, or uv (https://docs.astral.sh/uv); the lab in Docker needs neither"
+	if err != nil {
+		f.State, f.Found = remark, err.Error()
+		f.Remedy = "only soclab up needs it, or uv (https://docs.astral.sh/uv); the lab in Docker needs neither"
+	} else if uv {
+		f.Found += ", which brings a Python of its own"
 	}
 	return f
 }
@@ -290,12 +280,10 @@ func (d *doctor) writable() finding {
 
 func (d *doctor) kernel() finding {
 	f := finding{Check: "Kernel", State: fine}
-	bin := filepath.Join(d.home, "jupyter", "bin")
-	for _, program := range []string{"gonb", "gopls", "goimports", "soclab"} {
-		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
-			f.State, f.Found, f.Remedy = remark, "the notebooks' Go kernel is not installed in "+d.home, "soclab up does that, once (soclab up --install-only)"
-			return f
-		}
+	bin, ok := jupyter.Installed(d.home)
+	if !ok {
+		f.State, f.Found, f.Remedy = remark, "the notebooks' Go kernel is not installed in "+d.home, "soclab up does that, once (soclab up --install-only)"
+		return f
 	}
 	f.Found = "GoNB with gopls and goimports in " + bin
 	return f
@@ -416,28 +404,46 @@ func (d *doctor) service(ctx context.Context, name, address, good string, ask fu
 	return f
 }
 
+// get tells whether a page answers with success.
+func get(ctx context.Context, address string) error {
+	return ask(ctx, http.MethodGet, address, "")
+}
+
 // postNoSpans sends an empty export request, which a receiver of OTLP accepts.
 func postNoSpans(ctx context.Context, base string) error {
+	return ask(ctx, http.MethodPost, base+"/v1/traces", "application/x-protobuf")
+}
+
+func ask(ctx context.Context, method, address, contentType string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/traces", nil)
+	request, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", "application/x-protobuf")
-	return answered(http.DefaultClient.Do(request))
+	request.Header.Set("Content-Type", contentType)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", request.URL.Host+request.URL.Path, response.Status)
+	}
+	return nil
 }
 
 func (d *doctor) jupyterLab(ctx context.Context) finding {
 	f := finding{Check: "JupyterLab", State: fine}
-	address, err := jupyterLab(ctx, d.home)
+	address, err := jupyter.Running(ctx, d.home)
+	port := strconv.Itoa(jupyter.Port)
 	switch {
 	case err == nil:
 		f.Found = address
-	case !errors.Is(err, errNoLab):
+	case !errors.Is(err, jupyter.ErrNotRunning):
 		f.State, f.Found = problem, err.Error()
-	case dial(ctx, "127.0.0.1:8888") == nil:
-		f.State, f.Found = remark, "port 8888 is taken, by the compose stack's JupyterLab or by another program"
+	case dial(ctx, net.JoinHostPort("127.0.0.1", port)) == nil:
+		f.State, f.Found = remark, "port "+port+" is taken, by the compose stack's JupyterLab or by another program"
 		f.Remedy = "docker compose exec jupyter soclab url prints its address; soclab up takes another port with --port"
 	default:
 		f.State, f.Found, f.Remedy = remark, "not running", "start it: soclab up, or docker compose up -d"

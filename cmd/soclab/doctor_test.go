@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -87,37 +86,3 @@ func TestDoctorNamesTheRemedy(t *testing.T) {
 }
 
 func first(f finding, _ bool) finding { return f }
-
-func TestURLOfTheServerThatAnswers(t *testing.T) {
-	const token = "secret"
-	lab := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/api/status" || r.URL.Query().Get("token") != token {
-			http.NotFound(w, r)
-		}
-	}))
-	defer lab.Close()
-
-	home := t.TempDir()
-	if _, err := jupyterLab(t.Context(), home); err != errNoLab {
-		t.Errorf("without any server: %v", err)
-	}
-	runtime := filepath.Join(home, "jupyter", "runtime")
-	if err := os.MkdirAll(runtime, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	_, live, _ := net.SplitHostPort(lab.Listener.Addr().String())
-	_, dead, _ := net.SplitHostPort(free(t))
-	for name, text := range map[string]string{
-		"jpserver-1.json": `{"port": ` + dead + `, "base_url": "/", "token": "old"}`,
-		"jpserver-2.json": `{"port": `, // being written
-		"jpserver-3.json": `{"port": ` + live + `, "base_url": "/", "token": ` + strconv.Quote(token) + `}`,
-	} {
-		if err := os.WriteFile(filepath.Join(runtime, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := "http://127.0.0.1:" + live + "/lab/tree/notebooks/1.%20Mittre%20classification/Producer.ipynb?token=secret"
-	if got, err := jupyterLab(t.Context(), home); err != nil || got != want {
-		t.Errorf("%s, %v\nwant %s", got, err, want)
-	}
-}

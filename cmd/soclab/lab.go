@@ -14,11 +14,12 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 	"soclab/internal/stack"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/sigma"
 	"soclab/pkg/stream"
-	"soclab/pkg/tracing"
 )
 
 // lab is where a command works: its data, and a stack that it was told of,
@@ -27,7 +28,7 @@ type lab struct {
 	data    string
 	cluster stream.Cluster
 	otlp    string // base URL; empty: the OTEL_* variables
-	jaeger  *tracing.Jaeger
+	jaeger  *jaeger.Client
 	stack   *stack.Stack // nil where brokers were given
 }
 
@@ -38,16 +39,16 @@ func (s *shared) open(ctx context.Context) (*lab, error) {
 	if l.data, err = s.dataFolder(); err != nil {
 		return nil, err
 	}
-	if len(s.brokers) > 0 || os.Getenv("KAFKA_BROKERS") != "" {
-		l.cluster.Brokers = s.brokers
-		l.jaeger = tracing.NewJaeger("")
+	if brokers, named := address.Brokers(s.brokers...); named {
+		l.cluster.Brokers = brokers
+		l.jaeger = jaeger.New("")
 		return l, nil
 	}
 	l.stack, err = stack.Use(ctx, stack.Options{FreePorts: true})
 	if err != nil {
 		return nil, err
 	}
-	l.cluster.Brokers, l.otlp, l.jaeger = l.stack.Brokers, l.stack.OTLP, tracing.NewJaeger(l.stack.Jaeger)
+	l.cluster.Brokers, l.otlp, l.jaeger = l.stack.Brokers, l.stack.OTLP, jaeger.New(l.stack.Jaeger)
 	return l, nil
 }
 

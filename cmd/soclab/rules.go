@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"soclab/pkg/event"
+	"soclab/pkg/human"
 	"soclab/pkg/sigma"
 	"soclab/pkg/traffic"
 )
@@ -245,7 +246,7 @@ func (t *trial) write(w io.Writer) {
 	for _, m := range t.Matches {
 		fmt.Fprintf(w, "  %s  %s  from %s\n", m.Time.Format(time.RFC3339), m.Event, m.Source)
 		for _, r := range m.Reasons {
-			fmt.Fprintf(w, "    %s: %s = %s\n", r.Selection, r.Field, printable([]byte(r.Value)))
+			fmt.Fprintf(w, "    %s: %s = %s\n", r.Selection, r.Field, human.Printable(r.Value))
 		}
 		if n := len(m.Window); n > 0 {
 			const shown = 10

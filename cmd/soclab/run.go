@@ -10,8 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"soclab/pkg/human"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/stats"
-	"soclab/pkg/tracing"
 )
 
 func newRunCommand(s *shared) *cobra.Command {
@@ -47,14 +48,14 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "Produced %d events in %s.\n", sent, tracing.FormatDuration(time.Since(began)))
+			fmt.Fprintf(os.Stderr, "Produced %d events in %s.\n", sent, human.Duration(time.Since(began)))
 			began = time.Now()
 			done, err := l.classify(ctx, how)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(os.Stderr, "Classified %d events in %s, %d of them detected; %d dead letters.\n\n",
-				done.events, tracing.FormatDuration(time.Since(began)), done.detected, done.deadLetters)
+				done.events, human.Duration(time.Since(began)), done.detected, done.deadLetters)
 			r := report{Source: what, Sent: sent, Classified: done.events, DeadLetters: done.deadLetters, TraceID: done.example, lab: l}
 			if err := r.analyse(ctx, plots); err != nil {
 				return err
@@ -132,10 +133,10 @@ func (r *report) write(ctx context.Context, w io.Writer) error {
 }
 
 // awaitTrace asks for a trace until the backend has taken in what was sent.
-func awaitTrace(ctx context.Context, jaeger *tracing.Jaeger, id string) (tracing.Trace, error) {
+func awaitTrace(ctx context.Context, backend *jaeger.Client, id string) (jaeger.Trace, error) {
 	for tries := 0; ; tries++ {
-		found, err := jaeger.Trace(ctx, id)
-		if !errors.Is(err, tracing.ErrNoTrace) || tries == 20 {
+		found, err := backend.Trace(ctx, id)
+		if !errors.Is(err, jaeger.ErrNoTrace) || tries == 20 {
 			return found, err
 		}
 		if err := sleepUntil(ctx, time.Now().Add(100*time.Millisecond)); err != nil {

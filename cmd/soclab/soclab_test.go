@@ -18,11 +18,13 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"soclab/internal/message"
 	"soclab/internal/stack"
 	"soclab/pkg/event"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
-	"soclab/pkg/tracing"
+	"soclab/pkg/tracing/spans"
 )
 
 // The tests run the command as a user does: each call is a process of its own,
@@ -311,7 +313,7 @@ func TestTraceOfEveryEvent(t *testing.T) {
 	b := newBench(t)
 	b.soclab("run", "--events", "2000", "--seed", "3")
 	running := b.stack()
-	jaeger := tracing.NewJaeger(running.Jaeger)
+	traces := jaeger.New(running.Jaeger)
 	rows := b.rows()
 	for i, row := range rows {
 		if row.TraceID == "" {
@@ -320,16 +322,16 @@ func TestTraceOfEveryEvent(t *testing.T) {
 		if i%50 != 0 {
 			continue
 		}
-		trace, err := jaeger.Trace(t.Context(), row.TraceID)
+		trace, err := traces.Trace(t.Context(), row.TraceID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var tree []string
-		for depth, span := range trace.Walk() {
-			tree = append(tree, fmt.Sprint(depth, " ", span.Name))
+		for _, span := range trace.Tree() {
+			tree = append(tree, fmt.Sprint(span.Depth, " ", span.Name))
 		}
 		slices.Sort(tree)
-		want := []string{"0 " + tracing.SpanProduce, "1 " + tracing.SpanConsume, "2 " + tracing.SpanClassify, "2 " + tracing.SpanStore}
+		want := []string{"0 " + spans.Produce, "1 " + spans.Consume, "2 " + spans.Classify, "2 " + spans.Store}
 		if !slices.Equal(tree, want) || trace.EventID() != row.ID {
 			t.Fatalf("trace of %s: event %s, %v", row.ID, trace.EventID(), tree)
 		}
@@ -340,7 +342,7 @@ func TestTraceOfEveryEvent(t *testing.T) {
 			t.Errorf("soclab trace %s: %s", id, out)
 		}
 	}
-	var found tracing.Trace
+	var found jaeger.Trace
 	if out := b.soclab("trace", "--json", row.ID); json.Unmarshal([]byte(out), &found) != nil || found.ID != row.TraceID || !strings.Contains(out, `"parent_id"`) {
 		t.Errorf("soclab trace --json: %s", out)
 	}
@@ -376,7 +378,7 @@ func TestBrokenRecords(t *testing.T) {
 	if n := len(b.rows()); n != 100 {
 		t.Errorf("%d rows", n)
 	}
-	var letters []message
+	var letters []message.Message
 	if err := json.Unmarshal([]byte(b.soclab("topics", "peek", stream.DeadLetter, "--count", "10", "--json")), &letters); err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"soclab/internal/message"
 	"soclab/pkg/stream"
 )
 
@@ -85,7 +83,7 @@ on. It belongs to no consumer group: looking changes nothing.`,
 			if partition < -1 || partition >= len(positions) {
 				return usageErrorf("--partition %d: %s has partitions 0 to %d", partition, args[0], len(positions)-1)
 			}
-			messages := []message{}
+			messages := []message.Message{}
 			for _, p := range positions {
 				if partition >= 0 && p.Partition != partition {
 					continue
@@ -99,7 +97,7 @@ on. It belongs to no consumer group: looking changes nothing.`,
 					if err != nil {
 						return err
 					}
-					messages = append(messages, newMessage(m))
+					messages = append(messages, message.New(m))
 					if n++; n == count {
 						break
 					}
@@ -125,36 +123,4 @@ on. It belongs to no consumer group: looking changes nothing.`,
 	cmd.Flags().Int64Var(&offset, "offset", 0, "from this offset on (default the newest)")
 	cmd.Flags().IntVar(&count, "count", 1, "how many of each partition")
 	return cmd
-}
-
-// message is a record as text that a terminal can show.
-type message struct {
-	Partition int       `json:"partition"`
-	Offset    int64     `json:"offset"`
-	Time      time.Time `json:"time"`
-	Key       string    `json:"key"`
-	Headers   []header  `json:"headers"`
-	Value     string    `json:"value"`
-}
-
-type header struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
-
-func newMessage(m kafka.Message) message {
-	out := message{Partition: m.Partition, Offset: m.Offset, Time: m.Time.UTC(), Key: printable(m.Key), Headers: []header{}, Value: printable(m.Value)}
-	for _, h := range m.Headers {
-		out.Headers = append(out.Headers, header{printable([]byte(h.Key)), printable(h.Value)})
-	}
-	return out
-}
-
-// printable quotes what is no text or would act on a terminal.
-func printable(b []byte) string {
-	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }
-	if !utf8.Valid(b) || bytes.ContainsFunc(b, unprintable) {
-		return strconv.Quote(string(b))
-	}
-	return string(b)
 }

@@ -7,14 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"soclab/pkg/jaeger"
 	"soclab/pkg/store"
-	"soclab/pkg/tracing"
 )
 
 var traceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 func newTraceCommand(s *shared) *cobra.Command {
-	var jaeger string
+	var backend string
 	cmd := &cobra.Command{
 		Use:   "trace EVENT_ID|TRACE_ID",
 		Short: "Show the trace of one event as a tree with durations",
@@ -31,8 +31,8 @@ the stack's collector, or from the Jaeger that --jaeger or JAEGER_URL names.`,
 				return err
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
-			if jaeger != "" {
-				l.jaeger = tracing.NewJaeger(jaeger)
+			if backend != "" {
+				l.jaeger = jaeger.New(backend)
 			}
 			id := args[0]
 			find := l.jaeger.Event
@@ -40,7 +40,7 @@ the stack's collector, or from the Jaeger that --jaeger or JAEGER_URL names.`,
 				find = l.jaeger.Trace
 			}
 			found, err := find(ctx, id)
-			if errors.Is(err, tracing.ErrNoTrace) {
+			if errors.Is(err, jaeger.ErrNoTrace) {
 				return fmt.Errorf("%w%s", err, l.why(id))
 			}
 			if err != nil {
@@ -52,7 +52,7 @@ the stack's collector, or from the Jaeger that --jaeger or JAEGER_URL names.`,
 			return found.WriteTree(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&jaeger, "jaeger", "", "base URL of Jaeger (default JAEGER_URL, else the stack's collector)")
+	cmd.Flags().StringVar(&backend, "jaeger", "", "base URL of Jaeger (default JAEGER_URL, else the stack's collector)")
 	return cmd
 }
 

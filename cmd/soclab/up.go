@@ -11,20 +11,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 	"soclab/internal/jupyter"
 	"soclab/internal/stack"
 )
-
-// firstNotebook is what JupyterLab opens.
-const firstNotebook = "notebooks/1. Mittre classification/Producer.ipynb"
 
 // upFlags say what `up` starts and where it can be reached.
 type upFlags struct {
 	host        string
 	port        int
 	freePorts   bool
-	noBrowser   bool
+	browser     bool
 	installOnly bool
 }
 
@@ -42,16 +40,16 @@ KAFKA_BROKERS) it runs JupyterLab alone, for that Kafka.
 JupyterLab asks for a token that is drawn anew at each start and is part of the
 printed URL; JUPYTER_TOKEN sets it.`,
 		Example: `  soclab up
-  soclab up --no-browser --port 9999
+  soclab up --browser=false --port 9999
   soclab up --install-only          prepare everything, start nothing`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.up(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.host, "host", "127.0.0.1", "address that JupyterLab listens at")
-	flags.IntVar(&f.port, "port", 8888, "port of JupyterLab, 0 for any free one")
+	flags.IntVar(&f.port, "port", jupyter.Port, "port of JupyterLab, 0 for any free one")
 	flags.BoolVar(&f.freePorts, "free-ports", false, "take any free ports for the stack instead of 9092, 8080, 16686 and 4318")
-	flags.BoolVar(&f.noBrowser, "no-browser", false, "do not open a browser")
+	flags.BoolVar(&f.browser, "browser", true, "open a browser")
 	flags.BoolVar(&f.installOnly, "install-only", false, "install what is missing and end")
 	return cmd
 }
@@ -77,15 +75,14 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	// The stack first: it tells at once of a port that is taken.
 	env := []string{"SOCLAB_HOME=" + home, "SOCLAB_DATA=" + data}
 	var running *stack.Stack
-	if len(s.brokers) > 0 {
-		env = append(env, "KAFKA_BROKERS="+strings.Join(s.brokers, ","))
-	} else if os.Getenv("KAFKA_BROKERS") == "" {
+	if brokers, named := address.Brokers(s.brokers...); named {
+		env = append(env, address.Kafka.Variable+"="+strings.Join(brokers, ","))
+	} else {
 		if running, err = stack.Use(ctx, stack.Options{FreePorts: f.freePorts}); err != nil {
 			return err
 		}
 		defer closing(&err, func() error { return running.Close(context.WithoutCancel(ctx)) })
-		env = append(env, "KAFKA_BROKERS="+strings.Join(running.Brokers, ","), "OTEL_EXPORTER_OTLP_ENDPOINT="+running.OTLP,
-			"JAEGER_URL="+running.Jaeger, "CONSOLE_URL="+running.Console)
+		env = append(env, running.Environ()...)
 	}
 	environment, err := jupyter.Install(ctx, root, home, progress)
 	if err != nil {
@@ -97,7 +94,7 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	}
 	defer closing(&err, log.Close)
 	lab, err := environment.Start(ctx, jupyter.Options{
-		Host: f.host, Port: f.port, Token: os.Getenv("JUPYTER_TOKEN"), Open: firstNotebook, Env: env, Log: log,
+		Host: f.host, Port: f.port, Token: os.Getenv("JUPYTER_TOKEN"), Env: env, Log: log,
 	})
 	if err != nil {
 		return err
@@ -122,7 +119,7 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if !f.noBrowser {
+	if f.browser {
 		openBrowser(lab.URL)
 	}
 	select {

@@ -44,7 +44,7 @@ func TestUp(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(program, "up", "--no-browser", "--free-ports", "--port", "0", "--json")
+	cmd := exec.Command(program, "up", "--browser=false", "--free-ports", "--port", "0", "--json")
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KAFKA_BROKERS=") }),
 		"SOCLAB_HOME="+home, "SOCLAB_DATA="+t.TempDir(), "JUPYTER_TOKEN=")
 	var stderr bytes.Buffer

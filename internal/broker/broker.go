@@ -22,9 +22,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// DefaultRetention bounds the log of one partition, in bytes. A partition of
+// defaultRetention bounds the log of one partition, in bytes. A partition of
 // events.raw holds about 3.5 million events in it.
-const DefaultRetention = 1 << 30
+const defaultRetention = 1 << 30
 
 // segmentSize is the size in bytes at which a partition's log rolls to a new
 // file; retention deletes whole files.
@@ -42,7 +42,7 @@ type Options struct {
 
 	// Retention is the size in bytes of a partition's log above which its
 	// oldest records are deleted, looked at once a minute; 0 means
-	// [DefaultRetention]. There is no limit by age: the records of a lab may
+	// 1 GiB. There is no limit by age: the records of a lab may
 	// carry the times of an old capture.
 	Retention int64
 }
@@ -80,7 +80,7 @@ func Start(opts Options) (*Broker, error) {
 	}
 	retention := opts.Retention
 	if retention <= 0 {
-		retention = DefaultRetention
+		retention = defaultRetention
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.DataDir(opts.Dir),

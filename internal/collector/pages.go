@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"soclab/internal/page"
-	"soclab/pkg/tracing"
+	"soclab/pkg/jaeger"
 )
 
 //go:embed pages/search.html
@@ -20,21 +20,14 @@ var searchPage string
 //go:embed pages/trace.html
 var tracePage string
 
-//go:embed pages/error.html
-var errorPage string
-
 var site = page.NewSite("soclab traces", "A plain view of the embedded trace collector. The compose stack has the real Jaeger at this address.",
-	page.Func{
-		"duration": tracing.FormatDuration,
-		"time":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") },
-	},
-	map[string]string{"search": searchPage, "trace": tracePage, "error": errorPage})
+	map[string]string{"search": searchPage, "trace": tracePage})
 
 // tree is the trace as a client of the query API sees it.
-func (t jaegerTrace) tree() tracing.Trace {
-	trace := tracing.Trace{ID: t.TraceID}
+func (t jaegerTrace) tree() jaeger.Trace {
+	trace := jaeger.Trace{ID: t.TraceID}
 	for _, s := range t.Spans {
-		span := tracing.Span{
+		span := jaeger.Span{
 			ID:         s.SpanID,
 			Service:    t.Processes[s.ProcessID].ServiceName,
 			Name:       s.OperationName,
@@ -63,8 +56,8 @@ func (t jaegerTrace) tree() tracing.Trace {
 func (c *Collector) showSearch(w http.ResponseWriter, r *http.Request) {
 	form := r.URL.Query()
 	type row struct {
-		tracing.Trace
-		Root     tracing.Span
+		jaeger.Trace
+		Root     jaeger.Span
 		Services string
 		Percent  float64 // of the longest trace shown
 	}
@@ -98,11 +91,7 @@ func (c *Collector) showSearch(w http.ResponseWriter, r *http.Request) {
 			for _, span := range trace.Spans {
 				services[span.Service] = true
 			}
-			row := row{Trace: trace, Services: strings.Join(slices.Sorted(maps.Keys(services)), ", ")}
-			for _, span := range trace.Walk() {
-				row.Root = span
-				break
-			}
+			row := row{Trace: trace, Root: trace.Tree()[0].Span, Services: strings.Join(slices.Sorted(maps.Keys(services)), ", ")}
 			longest = max(longest, trace.Duration())
 			data.Rows = append(data.Rows, row)
 		}
@@ -117,22 +106,21 @@ func (c *Collector) showSearch(w http.ResponseWriter, r *http.Request) {
 func (c *Collector) showTrace(w http.ResponseWriter, r *http.Request) {
 	id, err := parseTraceID(r.PathValue("id"))
 	if err != nil {
-		site.Write(w, http.StatusBadRequest, "error", "Not a trace id", err.Error())
+		site.Fail(w, http.StatusBadRequest, "Not a trace id", err.Error())
 		return
 	}
 	found, ok := c.trace(id)
 	if !ok {
-		site.Write(w, http.StatusNotFound, "error", "Trace not found",
+		site.Fail(w, http.StatusNotFound, "Trace not found",
 			fmt.Sprintf("Trace %s is not held here. It may not have been sampled, not have arrived yet, or be so old that it was dropped.", r.PathValue("id")))
 		return
 	}
 	type row struct {
-		tracing.Span
+		jaeger.Node
 		jaegerSpan
 		Process jaegerProcess
-		Depth   int // at most 5, as far as the page indents
+		Indent  int // at most 5
 		Offset  time.Duration
-		Wait    time.Duration
 		Color   int
 		// Where the bar begins and how long it is, in percent of the trace.
 		Left, Width float64
@@ -144,23 +132,23 @@ func (c *Collector) showTrace(w http.ResponseWriter, r *http.Request) {
 	}
 	var rows []row
 	colors := make(map[string]int) // by service, in order of appearance
-	whole := float64(max(1, trace.Duration()))
-	for depth, span := range trace.Walk() {
+	start, whole := trace.Start(), float64(max(1, trace.Duration()))
+	for _, span := range trace.Tree() {
 		color, known := colors[span.Service]
 		if !known {
 			color = len(colors) % 6
 			colors[span.Service] = color
 		}
 		rows = append(rows, row{
-			Span: span, jaegerSpan: byID[span.ID], Process: found.Processes[byID[span.ID].ProcessID],
-			Depth: min(depth, 5), Offset: span.Start.Sub(trace.Start()), Wait: trace.Wait(span), Color: color,
-			Left:  100 * float64(span.Start.Sub(trace.Start())) / whole,
+			Node: span, jaegerSpan: byID[span.ID], Process: found.Processes[byID[span.ID].ProcessID],
+			Indent: min(span.Depth, 5), Offset: span.Start.Sub(start), Color: color,
+			Left:  100 * float64(span.Start.Sub(start)) / whole,
 			Width: 100 * float64(span.Duration) / whole,
 		})
 	}
 	title := rows[0].Service + ": " + rows[0].Name
 	site.Write(w, http.StatusOK, "trace", title, struct {
-		tracing.Trace
+		jaeger.Trace
 		Rows     []row
 		Services int
 	}{trace, rows, len(colors)})

@@ -60,7 +60,6 @@ func serve(t *testing.T, partitions map[int][]kafka.Message) string {
 		}
 	}
 	c := console.New([]string{b.Addr()}, "http://localhost:16686")
-	t.Cleanup(func() { c.Close() })
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
 	return server.URL
@@ -178,6 +177,7 @@ func TestMessage(t *testing.T) {
 		{Time: base, Value: []byte{0xff, 0x00, 0x10}},
 		{Time: base, Key: []byte("deleted")},
 		{Time: base, Value: []byte(strings.Repeat("ä", 20_000))},
+		{Time: base, Value: []byte(strings.Repeat("[", 8000) + strings.Repeat("]", 8000))},
 	}}) + "/topics/events.raw?p=0&s=1&o="
 	for name, test := range map[string]struct {
 		offset int
@@ -186,8 +186,9 @@ func TestMessage(t *testing.T) {
 		"JSON": {0, []string{"<code>192.168.1.7</code>", "{\n  &#34;event.id&#34;: &#34;C5xh&#34;,\n", "2026-11-23 12:00:00.000", "<dd>37 bytes</dd>",
 			`<a href="http://localhost:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736">`}},
 		"HTML":     {1, []string{"&lt;script&gt;alert(&#34;key&#34;)&lt;/script&gt;", "&lt;img src=x onerror=alert(1)&gt;", "&#34;&gt;&lt;script&gt;"}},
-		"binary":   {2, []string{"ff 00 10", "00000000  ff 00 10"}},
-		"no value": {3, []string{`<span class="soft">null</span>`}},
+		"binary":   {2, []string{`&#34;\xff\x00\x10&#34;`, "00000000  ff 00 10"}},
+		"no value": {3, []string{`<span class="soft">none</span>`}},
+		"nested":   {5, []string{"<pre>[[[[[["}},
 		"long":     {4, []string{"… 23616 bytes more", "<dd>40000 bytes</dd>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +209,6 @@ func TestMessage(t *testing.T) {
 
 func TestNoBroker(t *testing.T) {
 	c := console.New([]string{"127.0.0.1:1"}, "")
-	defer c.Close()
 	w := httptest.NewRecorder()
 	c.ServeHTTP(w, httptest.NewRequest("GET", "/topics", nil))
 	if w.Code != http.StatusBadGateway || !strings.Contains(w.Body.String(), "The broker does not answer") {
@@ -218,7 +218,6 @@ func TestNoBroker(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	c := console.New([]string{"127.0.0.1:1"}, "")
-	defer c.Close()
 	w := httptest.NewRecorder()
 	c.ServeHTTP(w, httptest.NewRequest("POST", "/topics", nil))
 	if w.Code != http.StatusMethodNotAllowed {

@@ -24,9 +24,10 @@ import (
 
 	"soclab/internal/folder"
 	"soclab/pkg/event"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
-	"soclab/pkg/tracing"
+	"soclab/pkg/tracing/spans"
 )
 
 // The tests work on one stack and one data folder, in their order, as a user
@@ -37,7 +38,7 @@ var (
 	program string // soclab
 	data    string // its --data
 	cluster stream.Cluster
-	jaeger  = tracing.NewJaeger("")
+	traces  = jaeger.New("")
 )
 
 func TestMain(m *testing.M) {
@@ -236,9 +237,9 @@ func TestTraceOfOneEvent(t *testing.T) {
 		if row.TraceID == "" {
 			t.Fatalf("%s was not traced, at a rate that takes every event", at)
 		}
-		var trace tracing.Trace
+		var trace jaeger.Trace
 		eventually(t, "four spans of trace "+row.TraceID, func() bool {
-			trace, _ = jaeger.Trace(t.Context(), row.TraceID)
+			trace, _ = traces.Trace(t.Context(), row.TraceID)
 			return len(trace.Spans) >= 4
 		})
 		requireOneWay(t, trace, row.ID)
@@ -250,7 +251,7 @@ func TestTraceOfOneEvent(t *testing.T) {
 
 // requireOneWay fails the test unless the trace is kafka.produce ->
 // kafka.consume -> {classification, storage.write} of the event.
-func requireOneWay(t *testing.T, trace tracing.Trace, eventID string) {
+func requireOneWay(t *testing.T, trace jaeger.Trace, eventID string) {
 	t.Helper()
 	names := map[string]string{"": ""} // by span id
 	for _, span := range trace.Spans {
@@ -261,8 +262,8 @@ func requireOneWay(t *testing.T, trace tracing.Trace, eventID string) {
 		parents[span.Name] = names[span.ParentID]
 	}
 	want := map[string]string{
-		tracing.SpanProduce: "", tracing.SpanConsume: tracing.SpanProduce,
-		tracing.SpanClassify: tracing.SpanConsume, tracing.SpanStore: tracing.SpanConsume,
+		spans.Produce: "", spans.Consume: spans.Produce,
+		spans.Classify: spans.Consume, spans.Store: spans.Consume,
 	}
 	if len(trace.Spans) != len(want) || !maps.Equal(parents, want) {
 		t.Fatalf("trace %s: %d spans, parents %v", trace.ID, len(trace.Spans), parents)
@@ -308,7 +309,7 @@ func TestDeadLetters(t *testing.T) {
 		`{"@timestamp":"2026-03-01T08:00:00Z","event.id":"a","destination.port":70000}`,
 		`{"@timestamp":"2026-03-01T08:00:00Z","event.id":"a","event.id":"b"}`,
 	}
-	writer := kafka.Writer{Addr: kafka.TCP(strings.Split(os.Getenv("KAFKA_BROKERS"), ",")...), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
+	writer := kafka.Writer{Addr: cluster.Addr(), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
 	for _, record := range bad {
 		if err := writer.WriteMessages(t.Context(), kafka.Message{Key: []byte("10.0.0.1"), Value: []byte(record)}); err != nil {
 			t.Fatal(err)
@@ -445,7 +446,7 @@ func TestRestartLosesNothing(t *testing.T) {
 			example = row
 		}
 	}
-	spans, err := jaeger.Trace(t.Context(), example.TraceID)
+	spans, err := traces.Trace(t.Context(), example.TraceID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,7 +461,7 @@ func TestRestartLosesNothing(t *testing.T) {
 	if after := positions(t, stream.Classified); !slices.Equal(after, classified) {
 		t.Errorf("%s was %+v, is %+v", stream.Classified, classified, after)
 	}
-	again, err := jaeger.Trace(t.Context(), example.TraceID)
+	again, err := traces.Trace(t.Context(), example.TraceID)
 	if err != nil || len(again.Spans) != len(spans.Spans) {
 		t.Errorf("trace %s had %d spans, has %d: %v", example.TraceID, len(spans.Spans), len(again.Spans), err)
 	}

@@ -23,9 +23,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// KernelName is what the notebooks' kernel is called. It is that of any GoNB
+// kernelName is what the notebooks' kernel is called. It is that of any GoNB
 // installation, so that one opens the notebooks too.
-const KernelName = "gonb"
+const kernelName = "gonb"
 
 //go:embed requirements.txt
 var requirements []byte
@@ -50,6 +50,22 @@ type Environment struct {
 func (e *Environment) python() string { return filepath.Join(e.folder, "python") }
 func (e *Environment) bin() string    { return filepath.Join(e.folder, "bin") }
 
+// at is the environment in a home, installed or not.
+func at(root, home string) *Environment {
+	return &Environment{root: root, folder: filepath.Join(home, "jupyter")}
+}
+
+// Installed tells whether the kernel and its tools are there, and in which folder.
+func Installed(home string) (bin string, ok bool) {
+	bin = at("", home).bin()
+	for _, program := range []string{"gonb", "gopls", "goimports", "soclab"} {
+		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
+			return bin, false
+		}
+	}
+	return bin, true
+}
+
 // Install makes the environment of the repository at root in the folder
 // jupyter of home, or completes what is missing or outdated there: Python
 // packages, the kernel and its tools, and a build cache that knows the
@@ -60,15 +76,14 @@ func Install(ctx context.Context, root, home string, progress io.Writer) (*Envir
 	if runtime.GOOS == "windows" {
 		return nil, errors.New("the Go kernel does not run on native Windows: use WSL2 (wsl --install, then clone and run there) or Docker (docker compose up)")
 	}
-	folder := filepath.Join(home, "jupyter")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("install JupyterLab: %w", err)
+	e := at(root, home)
+	err := os.MkdirAll(e.folder, 0o700)
+	if err == nil {
+		e.folder, err = filepath.EvalSymlinks(e.folder)
 	}
-	folder, err := filepath.EvalSymlinks(folder)
 	if err != nil {
 		return nil, fmt.Errorf("install JupyterLab: %w", err)
 	}
-	e := &Environment{root: root, folder: folder}
 	lock := flock.New(filepath.Join(e.folder, "install.lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("wait for another installation in %s: %w", e.folder, err)
@@ -133,24 +148,28 @@ func (e *Environment) installPython(ctx context.Context) error {
 		return err
 	}
 	python := filepath.Join(e.python(), "bin", "python")
-	if uv, err := exec.LookPath("uv"); err == nil {
-		if err := e.run(ctx, nil, uv, "venv", "--quiet", "--python", fmt.Sprintf(">=3.%d", oldestPython), e.python()); err != nil {
-			return err
-		}
-		return network(e.run(ctx, nil, uv, "pip", "install", "--quiet", "--python", python, "--requirement", list))
-	}
-	system, err := findPython(ctx)
+	program, uv, err := Python(ctx)
 	if err != nil {
 		return err
 	}
-	if err := e.run(ctx, nil, system, "-m", "venv", e.python()); err != nil {
+	if uv {
+		if err := e.run(ctx, nil, program, "venv", "--quiet", "--python", fmt.Sprintf(">=3.%d", oldestPython), e.python()); err != nil {
+			return err
+		}
+		return network(e.run(ctx, nil, program, "pip", "install", "--quiet", "--python", python, "--requirement", list))
+	}
+	if err := e.run(ctx, nil, program, "-m", "venv", e.python()); err != nil {
 		return fmt.Errorf("%w\nDebian and Ubuntu have it in a package of its own: sudo apt install python3-venv; or install uv, which needs no Python", err)
 	}
 	return network(e.run(ctx, nil, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", list))
 }
 
-// findPython returns the newest Python of the machine that JupyterLab runs on.
-func findPython(ctx context.Context) (string, error) {
+// Python returns the program that JupyterLab is installed with: uv, which brings a
+// Python of its own, else a Python of the machine that JupyterLab runs on.
+func Python(ctx context.Context) (program string, uv bool, err error) {
+	if program, err := exec.LookPath("uv"); err == nil {
+		return program, true, nil
+	}
 	for _, name := range []string{"python3", "python3.14", "python3.13", "python3.12", "python3.11"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -158,10 +177,10 @@ func findPython(ctx context.Context) (string, error) {
 		}
 		check := fmt.Sprintf("import sys; sys.exit(sys.version_info < (3, %d))", oldestPython)
 		if exec.CommandContext(ctx, path, "-c", check).Run() == nil {
-			return path, nil
+			return path, false, nil
 		}
 	}
-	return "", fmt.Errorf("JupyterLab needs Python 3.%d or newer, and there is none on the PATH: install it, or uv, which brings its own; or use Docker (docker compose up)", oldestPython)
+	return "", false, fmt.Errorf("JupyterLab needs Python 3.%d or newer, and there is none on the PATH: install it, or uv, which brings its own; or use Docker (docker compose up)", oldestPython)
 }
 
 func (e *Environment) buildTools(ctx context.Context) error {
@@ -201,7 +220,7 @@ func (e *Environment) installKernel(ctx context.Context) error {
 		return err
 	}
 	files := map[string][]byte{
-		"share/jupyter/kernels/" + KernelName + "/kernel.json": spec,
+		"share/jupyter/kernels/" + kernelName + "/kernel.json": spec,
 		"share/jupyter/lab/settings/overrides.json":            overrides,
 		"etc/jupyter/jupyter_nbconvert_config.json":            []byte(exports),
 		"etc/jupyter/jupyter_server_config.json":               []byte(exports),

@@ -2,12 +2,13 @@ package jupyter
 
 import (
 	"bytes"
-	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,18 +47,18 @@ func program(t *testing.T, path, script string) {
 	}
 }
 
-func TestFindPython(t *testing.T) {
+func TestPython(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("PATH", folder)
-	if _, err := findPython(t.Context()); err == nil || !strings.Contains(err.Error(), "Python 3.11 or newer") {
+	if _, _, err := Python(t.Context()); err == nil || !strings.Contains(err.Error(), "Python 3.11 or newer") {
 		t.Errorf("without Python: %v", err)
 	}
 	program(t, filepath.Join(folder, "python3"), "exit 1") // as one that is too old answers
-	if _, err := findPython(t.Context()); err == nil {
+	if _, _, err := Python(t.Context()); err == nil {
 		t.Error("a Python that is too old is accepted")
 	}
 	program(t, filepath.Join(folder, "python3.13"), "exit 0")
-	if got, err := findPython(t.Context()); err != nil || filepath.Base(got) != "python3.13" {
+	if got, _, err := Python(t.Context()); err != nil || filepath.Base(got) != "python3.13" {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
@@ -89,7 +90,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	_, err = (&Environment{}).Start(t.Context(), Options{Port: taken.Addr().(*net.TCPAddr).Port})
-	if _, ok := errors.AsType[*PortError](err); !ok || !strings.Contains(err.Error(), "--port") {
+	if err == nil || !strings.Contains(err.Error(), "is taken") || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -119,7 +120,7 @@ while :; do sleep 0.1; done`)
 	started := make(chan error, 1)
 	go func() {
 		var err error
-		lab, err = e.Start(t.Context(), Options{Token: "secret", Open: "notebooks/1. a b/N.ipynb"})
+		lab, err = e.Start(t.Context(), Options{Token: "secret"})
 		started <- err
 	}()
 	var args string
@@ -145,7 +146,7 @@ while :; do sleep 0.1; done`)
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	if want := "http://127.0.0.1:" + port + "/lab/tree/notebooks/1.%20a%20b/N.ipynb?token=secret"; lab.URL != want {
+	if want := "http://127.0.0.1:" + port + "/lab/tree/notebooks/1.%20Mittre%20classification/Producer.ipynb?token=secret"; lab.URL != want {
 		t.Errorf("URL is %s, want %s", lab.URL, want)
 	}
 	for _, want := range []string{"--ServerApp.ip=127.0.0.1", "--ServerApp.root_dir=" + e.root, "allowed_kernelspecs=gonb", "secret"} {
@@ -160,4 +161,40 @@ while :; do sleep 0.1; done`)
 		t.Error(err)
 	}
 	<-lab.Exited()
+}
+
+func TestURLOfTheServerThatAnswers(t *testing.T) {
+	const token = "secret"
+	lab := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/status" || r.URL.Query().Get("token") != token {
+			http.NotFound(w, r)
+		}
+	}))
+	defer lab.Close()
+
+	home := t.TempDir()
+	if _, err := Running(t.Context(), home); err != ErrNotRunning {
+		t.Errorf("without any server: %v", err)
+	}
+	runtime := at("", home).runtime()
+	if err := os.MkdirAll(runtime, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, live, _ := net.SplitHostPort(lab.Listener.Addr().String())
+	gone := httptest.NewServer(http.NotFoundHandler())
+	_, dead, _ := net.SplitHostPort(gone.Listener.Addr().String())
+	gone.Close()
+	for name, text := range map[string]string{
+		"jpserver-1.json": `{"port": ` + dead + `, "base_url": "/", "token": "old"}`,
+		"jpserver-2.json": `{"port": `, // being written
+		"jpserver-3.json": `{"port": ` + live + `, "base_url": "/", "token": ` + strconv.Quote(token) + `}`,
+	} {
+		if err := os.WriteFile(filepath.Join(runtime, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "http://127.0.0.1:" + live + "/lab/tree/notebooks/1.%20Mittre%20classification/Producer.ipynb?token=secret"
+	if got, err := Running(t.Context(), home); err != nil || got != want {
+		t.Errorf("%s, %v\nwant %s", got, err, want)
+	}
 }

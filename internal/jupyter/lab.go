@@ -1,11 +1,14 @@
 package jupyter
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,13 +20,18 @@ import (
 	"time"
 )
 
+// Port is the one that JupyterLab is looked for at.
+const Port = 8888
+
+// firstNotebook is what JupyterLab opens, relative to the repository.
+const firstNotebook = "notebooks/1. Mittre classification/Producer.ipynb"
+
 // Options says how JupyterLab is served. Its zero value is loopback, a free
 // port and a random token.
 type Options struct {
 	Host  string // address to listen at; 127.0.0.1 if empty
 	Port  int    // 0: any free one
 	Token string // what the browser must show; random if empty
-	Open  string // the notebook that the URL opens, relative to the repository, with slashes
 	Env   []string
 	Args  []string  // further arguments of jupyter lab
 	Log   io.Writer // what the server says; nil: nothing
@@ -35,13 +43,6 @@ type Lab struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it has ended, err tells how
 	err    error
-}
-
-// PortError tells that JupyterLab's port is taken.
-type PortError struct{ Addr string }
-
-func (e *PortError) Error() string {
-	return fmt.Sprintf("JupyterLab's address %s is taken by another program (another soclab up, another JupyterLab?): stop that program, or choose another port with --port", e.Addr)
 }
 
 // LogFile is where the server's log belongs.
@@ -58,7 +59,7 @@ func (e *Environment) Command(ctx context.Context, name string, args ...string) 
 		"PYTHONNOUSERSITE=1",
 		"JUPYTER_CONFIG_DIR="+filepath.Join(e.folder, "config"),
 		"JUPYTER_DATA_DIR="+filepath.Join(e.folder, "share"),
-		"JUPYTER_RUNTIME_DIR="+filepath.Join(e.folder, "runtime"),
+		"JUPYTER_RUNTIME_DIR="+e.runtime(),
 		"JUPYTERLAB_WORKSPACES_DIR="+filepath.Join(e.folder, "workspaces"),
 		"IPYTHONDIR="+filepath.Join(e.folder, "ipython"),
 	)
@@ -66,7 +67,7 @@ func (e *Environment) Command(ctx context.Context, name string, args ...string) 
 }
 
 // Start runs JupyterLab and returns when it answers. It serves the repository,
-// until Stop. A taken port is a [*PortError].
+// until Stop.
 func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
@@ -77,7 +78,8 @@ func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 	// Jupyter reports a taken port only in its log, so look before.
 	probe, err := net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &PortError{net.JoinHostPort(o.Host, strconv.Itoa(o.Port))}
+		return nil, fmt.Errorf("JupyterLab's address %s is taken by another program (another soclab up, another JupyterLab?): stop that program, or choose another port with --port",
+			net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 	} else if err != nil {
 		return nil, fmt.Errorf("start JupyterLab: %w", err)
 	}
@@ -95,8 +97,8 @@ func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 		"--ServerApp.root_dir=" + e.root,
 		"--ServerApp.use_redirect_file=False",
 		"--KernelSpecManager.ensure_native_kernel=False",
-		"--KernelSpecManager.allowed_kernelspecs=" + KernelName,
-		"--MultiKernelManager.default_kernel_name=" + KernelName,
+		"--KernelSpecManager.allowed_kernelspecs=" + kernelName,
+		"--MultiKernelManager.default_kernel_name=" + kernelName,
 		"--LabApp.news_url=None",
 		"--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 		"--LabApp.extension_manager=readonly",
@@ -114,20 +116,74 @@ func (e *Environment) Start(ctx context.Context, o Options) (*Lab, error) {
 		host = "127.0.0.1"
 	}
 	base := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port))}
-	page := base.JoinPath("lab")
-	if o.Open != "" {
-		page = page.JoinPath("tree", o.Open)
-	}
-	page.RawQuery = url.Values{"token": {o.Token}}.Encode()
-	lab := &Lab{URL: page.String(), cmd: cmd, exited: make(chan struct{})}
+	lab := &Lab{URL: address(base, o.Token, "lab", "tree", firstNotebook), cmd: cmd, exited: make(chan struct{})}
 	go func() {
 		lab.err = cmd.Wait()
 		close(lab.exited)
 	}()
-	if err := lab.ready(ctx, base.JoinPath("api").String()); err != nil {
+	if err := lab.ready(ctx, address(base, o.Token, "api")); err != nil {
 		return nil, errors.Join(err, lab.Stop())
 	}
 	return lab, nil
+}
+
+// address is a page of a server at base, with the token.
+func address(base url.URL, token string, path ...string) string {
+	page := base.JoinPath(path...)
+	page.RawQuery = url.Values{"token": {token}}.Encode()
+	return page.String()
+}
+
+// answers tells whether a page is there.
+func answers(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// runtime is where each server leaves a file about itself, which one that was
+// killed left, too.
+func (e *Environment) runtime() string { return filepath.Join(e.folder, "runtime") }
+
+// ErrNotRunning tells that no JupyterLab of a home answers.
+var ErrNotRunning = errors.New("no JupyterLab answers: start it with `soclab up` or `docker compose up -d`")
+
+// Running returns the URL, with the token, of the JupyterLab that runs over home,
+// or [ErrNotRunning].
+func Running(ctx context.Context, home string) (string, error) {
+	root := os.DirFS(at("", home).runtime())
+	files, err := fs.Glob(root, "jpserver-*.json")
+	if err != nil {
+		return "", err
+	}
+	for _, file := range files {
+		data, err := fs.ReadFile(root, file)
+		if err != nil {
+			return "", fmt.Errorf("find JupyterLab: %w", err)
+		}
+		var server struct {
+			Port     int    `json:"port"`
+			BasePath string `json:"base_url"`
+			Token    string `json:"token"`
+		}
+		if err := json.Unmarshal(data, &server); err != nil {
+			continue // being written
+		}
+		base := url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(server.Port)), Path: cmp.Or(server.BasePath, "/")}
+		if answers(ctx, address(base, server.Token, "api", "status")) {
+			return address(base, server.Token, "lab", "tree", firstNotebook), nil
+		}
+	}
+	return "", ErrNotRunning
 }
 
 // ready waits until the server answers.
@@ -135,15 +191,8 @@ func (l *Lab) ready(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return err
-		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
+		if answers(ctx, address) {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"time"
+
+	"soclab/pkg/human"
 )
 
 //go:embed style.css
@@ -25,13 +28,17 @@ type Site struct {
 	policy     string
 }
 
-// Func is what a page's template may call, besides html/template's own.
-type Func = template.FuncMap
+// functions are what a page's template may call, besides html/template's own.
+var functions = template.FuncMap{
+	"count":    human.Count[int64],
+	"duration": human.Duration,
+	"time":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") },
+}
 
 // NewSite parses the content of each page, by its name, as an html/template.
 // note stands at the foot of every page. It panics if a template is malformed:
 // templates are part of the program.
-func NewSite(name, note string, funcs Func, pages map[string]string) *Site {
+func NewSite(name, note string, pages map[string]string) *Site {
 	sum := sha256.Sum256([]byte(style))
 	s := &Site{
 		name:  name,
@@ -42,11 +49,24 @@ func NewSite(name, note string, funcs Func, pages map[string]string) *Site {
 			"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 	}
 	for page, content := range pages {
-		t := template.Must(template.New(page).Funcs(funcs).Parse(layout))
-		template.Must(t.New("content").Parse(content))
-		s.pages[page] = t
+		s.add(page, content)
 	}
+	s.add(failure, `<p>{{.}}</p><p><a href="/">Back to the list</a></p>`)
 	return s
+}
+
+// failure is the name of the page that says why there is no other.
+const failure = "failure"
+
+func (s *Site) add(page, content string) {
+	t := template.Must(template.New(page).Funcs(functions).Parse(layout))
+	template.Must(t.New("content").Parse(content))
+	s.pages[page] = t
+}
+
+// Fail renders a page that says why there is no other.
+func (s *Site) Fail(w http.ResponseWriter, status int, title, reason string) {
+	s.Write(w, status, failure, title, reason)
 }
 
 // Write renders a page.

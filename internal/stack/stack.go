@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"soclab/internal/address"
 	"soclab/internal/broker"
 	"soclab/internal/collector"
 	"soclab/internal/console"
@@ -30,6 +32,16 @@ type Addresses struct {
 	PID     int      `json:"pid"`     // of the process that runs them
 }
 
+// Environ are the variables by which programs find the stack.
+func (a Addresses) Environ() []string {
+	return []string{
+		address.Kafka.Variable + "=" + strings.Join(a.Brokers, ","),
+		address.OTLP.Variable + "=" + a.OTLP,
+		address.Jaeger.Variable + "=" + a.Jaeger,
+		address.Console.Variable + "=" + a.Console,
+	}
+}
+
 // Options says where a stack lives.
 type Options struct {
 	// Home is the folder of the broker's log, the traces and the lock files;
@@ -37,29 +49,8 @@ type Options struct {
 	Home string
 
 	// FreePorts takes any free loopback ports. Otherwise the ports are those
-	// of the compose stack: Kafka 9092, OTLP 4318, Jaeger 16686, Console 8080.
+	// of package address, which are the compose stack's as well.
 	FreePorts bool
-}
-
-// PortError tells that a port which the stack needs is taken.
-type PortError struct {
-	Service string // what should listen there
-	Addr    string
-}
-
-func (e *PortError) Error() string {
-	return fmt.Sprintf("%s's address %s is taken by another program (the compose stack?): stop that program, or use --free-ports",
-		e.Service, e.Addr)
-}
-
-// RunningError tells that the home folder has a live stack already.
-type RunningError struct {
-	Home string
-	Addresses
-}
-
-func (e *RunningError) Error() string {
-	return fmt.Sprintf("a stack is already running over %s: process %d, brokers %v", e.Home, e.PID, e.Brokers)
 }
 
 // Stack is a live stack, run by this process or joined.
@@ -72,12 +63,12 @@ type Stack struct {
 // Owned tells whether this process runs the stack.
 func (s *Stack) Owned() bool { return s.owned != nil }
 
-// Start runs a stack. If the home folder has a live one it returns a
-// [*RunningError], if a port is taken a [*PortError].
+// Start runs a stack. It is an error if the home folder has a live one, or if a
+// port is taken.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
 	s, err := use(ctx, opts, true)
 	if err == nil && !s.Owned() {
-		err = &RunningError{s.locks.home, s.Addresses}
+		err = fmt.Errorf("a stack is already running over %s: process %d, brokers %v", s.locks.home, s.PID, s.Brokers)
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, err
@@ -151,17 +142,17 @@ func enter(ctx context.Context, locks *locks, opts Options, start bool) (*Stack,
 
 // run starts the parts.
 func (s *Stack) run(opts Options) error {
-	addr := func(port string) string {
+	addr := func(part address.Service) string {
 		if opts.FreePorts {
-			port = "0"
+			part.Port = "0"
 		}
-		return net.JoinHostPort("127.0.0.1", port)
+		return net.JoinHostPort("127.0.0.1", part.Port)
 	}
 	home := s.locks.home
 
-	kafka, err := broker.Start(broker.Options{Dir: filepath.Join(home, "broker"), Addr: addr("9092")})
+	kafka, err := broker.Start(broker.Options{Dir: filepath.Join(home, "broker"), Addr: addr(address.Kafka)})
 	if err != nil {
-		return portError(err, "Kafka", addr("9092"))
+		return portError(err, "Kafka", addr(address.Kafka))
 	}
 	s.owned = append(s.owned, func() error { kafka.Close(); return nil })
 	s.Brokers = []string{kafka.Addr()}
@@ -172,15 +163,13 @@ func (s *Stack) run(opts Options) error {
 	}
 	s.owned = append(s.owned, traces.Close)
 
-	if s.OTLP, err = s.serve("OTLP", addr("4318"), traces.OTLP()); err != nil {
+	if s.OTLP, err = s.serve("OTLP", addr(address.OTLP), traces.OTLP()); err != nil {
 		return err
 	}
-	if s.Jaeger, err = s.serve("Jaeger", addr("16686"), traces.Query()); err != nil {
+	if s.Jaeger, err = s.serve("Jaeger", addr(address.Jaeger), traces.Query()); err != nil {
 		return err
 	}
-	pages := console.New(s.Brokers, s.Jaeger)
-	s.owned = append(s.owned, pages.Close)
-	if s.Console, err = s.serve("Console", addr("8080"), pages); err != nil {
+	if s.Console, err = s.serve("Console", addr(address.Console), console.New(s.Brokers, s.Jaeger)); err != nil {
 		return err
 	}
 	s.PID = os.Getpid()
@@ -236,7 +225,7 @@ func localOnly(handler http.Handler) http.Handler {
 
 func portError(err error, service, addr string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &PortError{service, addr}
+		return fmt.Errorf("%s's address %s is taken by another program (the compose stack?): stop that program, or use --free-ports", service, addr)
 	}
 	return fmt.Errorf("start %s on %s: %w", service, addr, err)
 }

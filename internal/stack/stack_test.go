@@ -2,7 +2,6 @@ package stack_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -83,10 +83,9 @@ func TestStart(t *testing.T) {
 		t.Errorf("home is %v, %v, want mode 0700", info.Mode(), err)
 	}
 
-	var running *stack.RunningError
-	if _, err := stack.Start(t.Context(), stack.Options{Home: home, FreePorts: true}); !errors.As(err, &running) ||
-		!reflect.DeepEqual(running.Addresses, s.Addresses) {
-		t.Errorf("a second Start returns %v, want a RunningError with the addresses of the first", err)
+	if _, err := stack.Start(t.Context(), stack.Options{Home: home, FreePorts: true}); err == nil ||
+		!strings.Contains(err.Error(), fmt.Sprintf("already running over %s: process %d, brokers %v", home, s.PID, s.Brokers)) {
+		t.Errorf("a second Start returns %v, want the place of the first", err)
 	}
 	closeStack(t, s)
 	if _, err := net.Dial("tcp", s.Brokers[0]); err == nil {
@@ -213,11 +212,9 @@ func TestTakenPort(t *testing.T) {
 		defer ln.Close()
 	} // else another program has it, which is as good
 	_, err = stack.Start(t.Context(), stack.Options{Home: t.TempDir()})
-	var taken *stack.PortError
-	if !errors.As(err, &taken) {
-		t.Fatalf("Start on a taken port: %v, want a PortError", err)
+	if err == nil || !strings.Contains(err.Error(), "is taken by another program") || !strings.Contains(err.Error(), "--free-ports") {
+		t.Fatalf("Start on a taken port: %v, want what to do", err)
 	}
-	t.Log(err)
 }
 
 func TestAnswersLocalhostOnly(t *testing.T) {

@@ -2,10 +2,13 @@ package notebook
 
 import (
 	"fmt"
-	"html"
+	"image/color"
 	"math"
 	"slices"
 	"strings"
+
+	"soclab/internal/drawing"
+	"soclab/pkg/human"
 )
 
 // Chart is a line chart that is drawn while its numbers come in. A drawing takes
@@ -28,9 +31,8 @@ type chartMark struct {
 	text string
 }
 
-// palette is Okabe and Ito's, which people with any colour vision can tell
-// apart (https://jfly.uni-koeln.de/color/).
-var palette = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
+// palette colours the lines in their order.
+var palette = []color.NRGBA{drawing.Blue, drawing.Vermillion, drawing.Green, drawing.Purple, drawing.Orange, drawing.SkyBlue}
 
 // NewChart begins a chart at the end of the output. Its title says what is to be
 // seen in it; x and y say what is on the axes, with units.
@@ -75,36 +77,32 @@ func (c *Chart) HTML() HTML {
 	x := func(v float64) float64 { return left + v/xMax*(width-left-right) }
 	y := func(v float64) float64 { return height - bottom - v/yMax*(height-top-bottom) }
 
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" style="max-width:100%%;background:#fff" font-family="sans-serif" font-size="12" fill="#222" role="img">`, width, height, width)
-	label := func(x, y float64, anchor, style, text string) {
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(text))
-	}
-	label(8, 20, "start", `font-size="15" font-weight="bold"`, c.title)
-	label(8, 42, "start", `fill="#666"`, c.y)
-	label(width-right, height-8, "end", `fill="#666"`, c.x)
+	svg := drawing.NewSVG(width, height)
+	svg.Text(8, 20, "start", `font-size="15" font-weight="bold"`, c.title)
+	svg.Note(8, 42, "start", c.y)
+	svg.Note(width-right, height-8, "end", c.x)
 	for _, v := range yTicks {
-		fmt.Fprintf(&b, `<path d="M%d %.1fH%d" stroke="#e4e7ea"/>`, left, y(v), width-right)
-		label(left-6, y(v)+4, "end", "", tickText(v))
+		svg.Add(`<path d="M%d %.1fH%d" stroke="%s"/>`, left, y(v), width-right, drawing.Hex(drawing.Pale))
+		svg.Text(left-6, y(v)+4, "end", "", tickText(v))
 	}
 	for _, v := range xTicks {
 		if v > xMax {
 			break
 		}
-		label(x(v), height-bottom+18, "middle", "", tickText(v))
+		svg.Text(x(v), height-bottom+18, "middle", "", tickText(v))
 	}
 	for i, m := range c.marks {
-		fmt.Fprintf(&b, `<path d="M%.1f %dV%d" stroke="#666" stroke-dasharray="3 3"/>`, x(m.x), top-4, height-bottom)
-		label(x(m.x)+4, float64(top+8+14*(i%3)), "start", `fill="#666" font-size="11"`, m.text)
+		svg.Add(`<path d="M%.1f %dV%d" stroke="%s" stroke-dasharray="3 3"/>`, x(m.x), top-4, height-bottom, drawing.Hex(drawing.Faint))
+		svg.Note(x(m.x)+4, float64(top+8+14*(i%3)), "start", m.text)
 	}
 	var ends []float64 // of the labels at the lines' ends, kept apart
 	for i, l := range c.lines {
-		color := palette[i%len(palette)]
+		color := drawing.Hex(palette[i%len(palette)])
 		var path strings.Builder
 		for _, p := range l.points {
 			fmt.Fprintf(&path, "%.1f,%.1f ", x(p[0]), y(p[1]))
 		}
-		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, path.String(), color)
+		svg.Add(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, path.String(), color)
 		last := l.points[len(l.points)-1]
 		at := y(last[1]) + 4
 		for moved := true; moved; {
@@ -116,10 +114,9 @@ func (c *Chart) HTML() HTML {
 			}
 		}
 		ends = append(ends, at)
-		label(min(x(last[0]), width-right)+6, at, "start", fmt.Sprintf(`fill="%s" font-weight="bold"`, color), l.name)
+		svg.Text(min(x(last[0]), width-right)+6, at, "start", fmt.Sprintf(`fill="%s" font-weight="bold"`, color), l.name)
 	}
-	b.WriteString("</svg>")
-	return HTML(b.String())
+	return HTML(svg.String())
 }
 
 // ticks are round numbers from 0 on that cover limit in at most n steps, and
@@ -128,13 +125,7 @@ func ticks(limit float64, n int) (values []float64, end float64) {
 	if limit <= 0 {
 		limit = 1
 	}
-	step := math.Pow(10, math.Floor(math.Log10(limit/float64(n))))
-	for _, factor := range []float64{1, 2, 5, 10} {
-		if limit/(step*factor) <= float64(n) {
-			step *= factor
-			break
-		}
-	}
+	step := drawing.RoundStep(limit / float64(n))
 	for i := 0; ; i++ {
 		v := step * float64(i)
 		values = append(values, v)
@@ -146,7 +137,7 @@ func ticks(limit float64, n int) (values []float64, end float64) {
 
 func tickText(v float64) string {
 	if v == math.Trunc(v) {
-		return Count(int64(v))
+		return human.Count(int64(v))
 	}
 	return fmt.Sprintf("%g", math.Round(v*1e6)/1e6)
 }

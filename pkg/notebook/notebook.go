@@ -7,7 +7,6 @@
 package notebook
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 )
 
@@ -137,15 +137,14 @@ func Every(ctx context.Context, interval time.Duration) iter.Seq[time.Duration] 
 // Topic is a link to the messages of a topic in Redpanda Console, at
 // CONSOLE_URL, else http://localhost:8080, for [Show].
 func Topic(name string) string {
-	return link(name+" in Console", cmp.Or(os.Getenv("CONSOLE_URL"), "http://localhost:8080"), "topics", name)
+	return link(name+" in Console", address.Console.URL(""), "topics", name)
 }
 
 // Trace is a link to a trace in Jaeger, for [Show]. The address is that for the
 // reader's browser, JAEGER_PUBLIC_URL where it is another than JAEGER_URL, by
 // which cells reach Jaeger; else http://localhost:16686.
 func Trace(id string) string {
-	base := cmp.Or(os.Getenv("JAEGER_PUBLIC_URL"), os.Getenv("JAEGER_URL"), "http://localhost:16686")
-	return link("Trace "+id+" in Jaeger", base, "trace", id)
+	return link("Trace "+id+" in Jaeger", address.JaegerPages(), "trace", id)
 }
 
 func link(text, base string, path ...string) string {

@@ -140,11 +140,3 @@ func TestLinks(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
-
-func TestCount(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -999: "-999"} {
-		if got := Count(n); got != want {
-			t.Errorf("Count(%d) is %s, want %s", n, got, want)
-		}
-	}
-}

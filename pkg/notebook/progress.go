@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"soclab/pkg/event"
+	"soclab/pkg/human"
 )
 
 // Progress shows how far work on events is, and how fast it goes. It is a sink
@@ -52,26 +53,17 @@ func (p *Progress) Close() { p.area.show(p) }
 // HTML draws the progress.
 func (p *Progress) HTML() HTML {
 	elapsed := time.Since(p.start).Seconds()
-	parts := []string{Count(p.done) + " events " + p.what}
+	parts := []string{human.Count(p.done) + " events " + p.what}
 	bar := ""
 	if p.total > 0 {
 		bar = fmt.Sprintf(`<progress value="%d" max="%d" style="width:16em;vertical-align:middle"></progress> `, min(p.done, p.total), p.total)
-		parts = append(parts, Count(max(0, p.total-p.done))+" waiting")
+		parts = append(parts, human.Count(max(0, p.total-p.done))+" waiting")
 	}
 	if elapsed > 0.05 && p.done > 0 {
-		parts = append(parts, Count(int(float64(p.done)/elapsed))+" a second")
+		parts = append(parts, human.Count(int(float64(p.done)/elapsed))+" a second")
 	}
 	if p.detections > 0 {
-		parts = append(parts, Count(p.detections)+" detections")
+		parts = append(parts, human.Count(p.detections)+" detections")
 	}
 	return HTML(bar + html.EscapeString(strings.Join(parts, " · ")))
-}
-
-// Count writes a number with commas between thousands: 12,345.
-func Count[N ~int | ~int64](n N) string {
-	digits := fmt.Sprint(n)
-	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
 }

@@ -2,7 +2,6 @@ package notebook
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"soclab/internal/address"
 	"soclab/internal/folder"
 )
 
@@ -37,7 +37,8 @@ func NewWorker(ctx context.Context, args ...string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	args = slices.Concat(program[1:], args, []string{"--brokers", cmp.Or(os.Getenv("KAFKA_BROKERS"), "localhost:9092")})
+	brokers, _ := address.Brokers()
+	args = slices.Concat(program[1:], args, []string{"--brokers", strings.Join(brokers, ",")})
 	w := &Worker{cmd: exec.CommandContext(ctx, program[0], args...), ended: make(chan struct{})}
 	w.cmd.Dir = root
 	w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.said

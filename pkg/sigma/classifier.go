@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/pkg/event"
+	"soclab/pkg/tracing/spans"
 )
 
 // DefaultReach is the number of offsets that a correlation looks back, itself
@@ -292,7 +293,7 @@ func (r *Rule) rank() int {
 
 func startSpan(ctx context.Context) trace.Span {
 	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("soclab/sigma")
-	_, span := tracer.Start(ctx, "classification")
+	_, span := tracer.Start(ctx, spans.Classify)
 	return span
 }
 

@@ -16,6 +16,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"soclab/internal/drawing"
 )
 
 // ErrNoData is the error of the Plot functions where there is nothing to draw.
@@ -44,24 +46,6 @@ type Swatch struct {
 	Color color.Color
 }
 
-// The colours of all figures: Okabe and Ito's palette, which people with any
-// colour vision can tell apart (https://jfly.uni-koeln.de/color/).
-var (
-	orange  = color.NRGBA{0xe6, 0x9f, 0x00, 0xff}
-	skyBlue = color.NRGBA{0x56, 0xb4, 0xe9, 0xff}
-	green   = color.NRGBA{0x00, 0x9e, 0x73, 0xff}
-
-	blue       = color.NRGBA{0x00, 0x72, 0xb2, 0xff}
-	vermillion = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
-	purple     = color.NRGBA{0xcc, 0x79, 0xa7, 0xff}
-
-	ink   = color.NRGBA{0x22, 0x22, 0x22, 0xff} // text
-	faint = color.NRGBA{0x66, 0x66, 0x66, 0xff} // text that matters less
-	grey  = color.NRGBA{0xb8, 0xbd, 0xc2, 0xff} // benign events, and the rest
-	pale  = color.NRGBA{0xe4, 0xe7, 0xea, 0xff} // grid lines
-	white = color.NRGBA{0xff, 0xff, 0xff, 0xff}
-)
-
 const (
 	resolution  = 144 // dots per inch: sharp on a dense screen, and quick
 	margin      = vg.Length(14)
@@ -76,7 +60,7 @@ func sans(size vg.Length, c color.Color) text.Style {
 }
 
 func bold(size vg.Length) text.Style {
-	style := sans(size, ink)
+	style := sans(size, drawing.Ink)
 	style.Font.Weight = xfont.WeightBold
 	return style
 }
@@ -91,7 +75,7 @@ func (f *Figure) PNG() ([]byte, error) {
 }
 
 func (f *Figure) draw(dpi int) *vgimg.Canvas {
-	title, subtitle := bold(14), sans(10, faint)
+	title, subtitle := bold(14), sans(10, drawing.Faint)
 	width := f.Width - 2*margin
 	titleText := wrap(f.Title, title, width)
 	subtitleText := wrap(f.Subtitle, subtitle, width)
@@ -141,7 +125,7 @@ func (p *Panel) headingHeight(width vg.Length) vg.Length {
 	}
 	needed := bold(10).Width(p.Heading)
 	for _, swatch := range p.Legend {
-		needed += 22 + sans(9, ink).Width(swatch.Name)
+		needed += 22 + sans(9, drawing.Ink).Width(swatch.Name)
 	}
 	if needed > width {
 		return 2 * headingLine
@@ -155,7 +139,7 @@ func (p *Panel) drawHeading(c draw.Canvas) {
 	if room == 0 {
 		return
 	}
-	heading, name := bold(10), sans(9, ink)
+	heading, name := bold(10), sans(9, drawing.Ink)
 	heading.YAlign, name.YAlign = draw.YTop, draw.YCenter
 	c.FillText(heading, vg.Point{X: c.Min.X, Y: c.Max.Y}, p.Heading)
 	at := vg.Point{X: c.Max.X, Y: c.Max.Y - room + headingLine - 6}
@@ -214,9 +198,9 @@ func newPlot() *plot.Plot {
 		axis.Tick.Length = 0
 		axis.Padding = 0
 		label, tick := axis.Label.TextStyle, axis.Tick.Label
-		axis.Label.TextStyle = sans(9, faint)
+		axis.Label.TextStyle = sans(9, drawing.Faint)
 		axis.Label.TextStyle.XAlign, axis.Label.TextStyle.YAlign = label.XAlign, label.YAlign
-		axis.Tick.Label = sans(9, ink)
+		axis.Tick.Label = sans(9, drawing.Ink)
 		axis.Tick.Label.XAlign, axis.Tick.Label.YAlign = tick.XAlign, tick.YAlign
 		axis.Tick.Marker = plot.ConstantTicks(nil)
 	}
@@ -282,7 +266,7 @@ func barPanel(heading string, bars []bar) Panel {
 	var shapes boxes
 	var values texts
 	values.Offset = vg.Point{X: 5, Y: textRise}
-	value := sans(9, ink)
+	value := sans(9, drawing.Ink)
 	value.YAlign = draw.YCenter
 	var ticks plot.ConstantTicks
 	longest := 0.0
@@ -296,7 +280,7 @@ func barPanel(heading string, bars []bar) Panel {
 		}
 		style := value
 		if end == 0 {
-			style.Color = faint
+			style.Color = drawing.Faint
 		}
 		values.add(end, y, b.value, style)
 		longest = max(longest, end)
@@ -319,7 +303,7 @@ func shade(c color.NRGBA, full float64) color.NRGBA {
 // readable is the colour of text on a colour: white where that is dark.
 func readable(on color.NRGBA) color.Color {
 	if 0.299*float64(on.R)+0.587*float64(on.G)+0.114*float64(on.B) < 140 {
-		return white
+		return drawing.White
 	}
-	return ink
+	return drawing.Ink
 }

@@ -11,7 +11,9 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"soclab/internal/drawing"
 	"soclab/pkg/attack"
+	"soclab/pkg/human"
 )
 
 const (
@@ -49,14 +51,14 @@ func PlotHeatmap(s *Summary) (*Figure, error) {
 	}
 	most := slices.Max(slices.Concat(m.counts...))
 	m.color = func(row, column int) color.NRGBA {
-		return shade(blue, math.Sqrt(share(m.counts[row][column], most)))
+		return shade(drawing.Blue, math.Sqrt(share(m.counts[row][column], most)))
 	}
 	first := suspects[0]
 	panel, width := m.panel()
 	return &Figure{
 		Title: fmt.Sprintf("%s leads: %s of %s",
-			first.IP, counted(first.Detected, "detection"), counted(len(techniquesOf(suspects[:1], math.MaxInt)), "technique")),
-		Subtitle: fmt.Sprintf("Detections by source and technique, of the %s with most", counted(len(suspects), "source")),
+			first.IP, human.Counted(first.Detected, "detection"), human.Counted(len(techniquesOf(suspects[:1], math.MaxInt)), "technique")),
+		Subtitle: fmt.Sprintf("Detections by source and technique, of the %s with most", human.Counted(len(suspects), "source")),
 		Width:    width,
 		Panels:   []Panel{panel},
 	}, nil
@@ -86,17 +88,17 @@ func PlotConfusion(s *Scores) (*Figure, error) {
 			sum += n
 		}
 		if row == column {
-			return shade(blue, math.Sqrt(share(c.Counts[row][column], sum)))
+			return shade(drawing.Blue, math.Sqrt(share(c.Counts[row][column], sum)))
 		}
-		return shade(vermillion, math.Sqrt(share(c.Counts[row][column], sum)))
+		return shade(drawing.Vermillion, math.Sqrt(share(c.Counts[row][column], sum)))
 	}
 	panel, width := m.panel()
 	panel.Heading = "What it is (row), what it was called (column)"
-	panel.Legend = []Swatch{{"right", blue}, {"wrong", vermillion}}
+	panel.Legend = []Swatch{{"right", drawing.Blue}, {"wrong", drawing.Vermillion}}
 	return &Figure{
 		Title: fmt.Sprintf("%s of %s right, %d of %s found",
-			thousands(s.Overall.Right), counted(s.Overall.Labelled, "label"), s.Overall.Found, counted(s.Overall.Incidents, "incident")),
-		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.3f; %s", counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
+			human.Count(s.Overall.Right), human.Counted(s.Overall.Labelled, "label"), s.Overall.Found, human.Counted(s.Overall.Incidents, "incident")),
+		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.3f; %s", human.Counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
 		Width:    width,
 		Panels:   []Panel{panel},
 	}, nil
@@ -127,7 +129,7 @@ func (m *matrix) panel() (Panel, vg.Length) {
 	var cells boxes
 	var values texts
 	var xs, ys plot.ConstantTicks
-	nameStyle := sans(8, ink)
+	nameStyle := sans(8, drawing.Ink)
 	width := cell
 	for _, name := range m.columns {
 		for word := range strings.FieldsSeq(name) {

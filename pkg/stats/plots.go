@@ -16,7 +16,9 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"soclab/internal/drawing"
 	"soclab/pkg/event"
+	"soclab/pkg/human"
 )
 
 const (
@@ -80,18 +82,18 @@ func PlotClasses(s *Summary) (*Figure, error) {
 		return nil, ErrNoData
 	}
 	f := &Figure{
-		Title:    fmt.Sprintf("%s of %s matched a rule", detectedShare(s), counted(s.Events, "event")),
+		Title:    fmt.Sprintf("%s of %s matched a rule", detectedShare(s), human.Counted(s.Events, "event")),
 		Subtitle: "Class distribution: events by the rule that won",
 		Width:    figureWidth,
 		Panels: []Panel{barPanel("All events", []bar{
-			{"benign", []part{{float64(s.Benign), grey}}, thousands(s.Benign)},
-			{"detected", []part{{float64(s.Detected), vermillion}}, thousands(s.Detected)},
+			{"benign", []part{{float64(s.Benign), drawing.Grey}}, human.Count(s.Benign)},
+			{"detected", []part{{float64(s.Detected), drawing.Vermillion}}, human.Count(s.Detected)},
 		})},
 	}
 	var bars []bar
 	for _, c := range s.ByClass {
 		if c.Class != event.Benign {
-			bars = append(bars, countBar(c.Class, c.Events, s.Detected, vermillion))
+			bars = append(bars, countBar(c.Class, c.Events, s.Detected, drawing.Vermillion))
 		}
 	}
 	if len(bars) > 0 {
@@ -105,13 +107,13 @@ func detectedShare(s *Summary) string {
 	case s.Detected == 0:
 		return "None"
 	case 1000*s.Detected < s.Events:
-		return thousands(s.Detected)
+		return human.Count(s.Detected)
 	}
 	return fmt.Sprintf("%.1f %%", 100*share(s.Detected, s.Events))
 }
 
 func countBar(name string, n, all int, c color.Color) bar {
-	value := thousands(n)
+	value := human.Count(n)
 	if n > 0 {
 		value += fmt.Sprintf(" (%.0f %%)", 100*share(n, all))
 	}
@@ -127,7 +129,7 @@ func top(bars []bar, all int) []bar {
 	for _, b := range bars[mostBars-1:] {
 		rest += b.parts[0].length
 	}
-	others := countBar(fmt.Sprintf("%d others", len(bars)-mostBars+1), int(rest), all, grey)
+	others := countBar(fmt.Sprintf("%d others", len(bars)-mostBars+1), int(rest), all, drawing.Grey)
 	return append(bars[:mostBars-1:mostBars-1], others)
 }
 
@@ -137,7 +139,7 @@ func PlotTactics(s *Summary) (*Figure, error) {
 	var bars []bar
 	var leader Tactic
 	for _, t := range s.ByTactic {
-		bars = append(bars, countBar(t.Name, t.Events, s.Detected, blue))
+		bars = append(bars, countBar(t.Name, t.Events, s.Detected, drawing.Blue))
 		if t.Events > leader.Events {
 			leader = t
 		}
@@ -146,7 +148,7 @@ func PlotTactics(s *Summary) (*Figure, error) {
 		return nil, ErrNoData
 	}
 	return &Figure{
-		Title:    fmt.Sprintf("%s leads: %s of %s", leader.Name, thousands(leader.Events), counted(s.Detected, "detection")),
+		Title:    fmt.Sprintf("%s leads: %s of %s", leader.Name, human.Count(leader.Events), human.Counted(s.Detected, "detection")),
 		Subtitle: "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")",
 		Width:    figureWidth,
 		Panels:   []Panel{barPanel("", bars)},
@@ -161,11 +163,11 @@ func PlotTechniques(s *Summary) (*Figure, error) {
 	}
 	var bars []bar
 	for _, t := range s.ByTechnique {
-		bars = append(bars, countBar(t.ID+"  "+t.Name, t.Events, s.Detected, blue))
+		bars = append(bars, countBar(t.ID+"  "+t.Name, t.Events, s.Detected, drawing.Blue))
 	}
 	first := s.ByTechnique[0]
 	return &Figure{
-		Title:    fmt.Sprintf("%s (%s) is most frequent: %s of %s", first.Name, first.ID, thousands(first.Events), counted(s.Detected, "detection")),
+		Title:    fmt.Sprintf("%s (%s) is most frequent: %s of %s", first.Name, first.ID, human.Count(first.Events), human.Counted(s.Detected, "detection")),
 		Subtitle: "Detections by ATT&CK technique",
 		Width:    figureWidth,
 		Panels:   []Panel{barPanel("", top(bars, s.Detected))},
@@ -180,21 +182,21 @@ func PlotSources(s *Summary) (*Figure, error) {
 	}
 	var bars []bar
 	for _, source := range s.BySource[:min(mostSources, len(s.BySource))] {
-		value := thousands(source.Events)
+		value := human.Count(source.Events)
 		if source.Detected > 0 {
-			value += fmt.Sprintf(" (%s detected)", thousands(source.Detected))
+			value += fmt.Sprintf(" (%s detected)", human.Count(source.Detected))
 		}
 		bars = append(bars, bar{source.IP, []part{
-			{float64(source.Detected), vermillion},
-			{float64(source.Events - source.Detected), grey},
+			{float64(source.Detected), drawing.Vermillion},
+			{float64(source.Events - source.Detected), drawing.Grey},
 		}, value})
 	}
 	panel := barPanel("Events by source", bars)
-	panel.Legend = []Swatch{{"detected", vermillion}, {"benign", grey}}
+	panel.Legend = []Swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}}
 	first := s.BySource[0]
 	return &Figure{
-		Title:    fmt.Sprintf("%s is the busiest source: %s of %s", first.IP, thousands(first.Events), counted(s.Events, "event")),
-		Subtitle: fmt.Sprintf("Top talkers: the %s with most events", counted(len(bars), "source")),
+		Title:    fmt.Sprintf("%s is the busiest source: %s of %s", first.IP, human.Count(first.Events), human.Counted(s.Events, "event")),
+		Subtitle: fmt.Sprintf("Top talkers: the %s with most events", human.Counted(len(bars), "source")),
 		Width:    figureWidth,
 		Panels:   []Panel{panel},
 	}, nil
@@ -222,8 +224,8 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 			}
 			return base + n
 		}
-		all := stack(&events, 0, b.detected, vermillion)
-		most = max(most, stack(&events, all, b.benign, grey))
+		all := stack(&events, 0, b.detected, drawing.Vermillion)
+		most = max(most, stack(&events, all, b.benign, drawing.Grey))
 		sum, others := 0, b.detected
 		for _, swatch := range colors {
 			if n := b.tactics[swatch.Name]; n != nil {
@@ -231,19 +233,19 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 				others -= *n
 			}
 		}
-		stack(&detections, sum, others, grey)
+		stack(&detections, sum, others, drawing.Grey)
 		if b.detected > peak {
 			peak, peakAt = b.detected, b.from()
 		}
 	}
 	first, last := bins[0].from(), bins[len(bins)-1].from().Add(width)
 	f := &Figure{
-		Title:    fmt.Sprintf("%s in %s, none detected", counted(s.Events, "event"), spanText(s)),
+		Title:    fmt.Sprintf("%s in %s, none detected", human.Counted(s.Events, "event"), spanText(s)),
 		Subtitle: fmt.Sprintf("Events per %s of event time (UTC), %s", strings.TrimPrefix(binText(width), "one "), dateText(s)),
 		Width:    figureWidth,
 		Panels: []Panel{{
 			Heading: "All events",
-			Legend:  []Swatch{{"detected", vermillion}, {"benign", grey}},
+			Legend:  []Swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}},
 			Height:  120,
 			Plot:    timePlot(events, first, last, most),
 		}},
@@ -253,7 +255,7 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 		if width < time.Minute {
 			clock = "15:04:05"
 		}
-		f.Title = fmt.Sprintf("Detections peak at %s: %s in %s", peakAt.Format(clock+" on 2 January"), thousands(peak), binText(width))
+		f.Title = fmt.Sprintf("Detections peak at %s: %s in %s", peakAt.Format(clock+" on 2 January"), human.Count(peak), binText(width))
 		f.Panels = append(f.Panels, Panel{
 			Heading: "Detections by tactic",
 			Legend:  legend,
@@ -267,7 +269,7 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 // tacticColors gives the most frequent tactics a colour each, by id, in the
 // order of the matrix; the legend has their names and what the others share.
 func (s *Summary) tacticColors() (colors, legend []Swatch) {
-	palette := []color.Color{blue, orange, green, purple, skyBlue}
+	palette := []color.Color{drawing.Blue, drawing.Orange, drawing.Green, drawing.Purple, drawing.SkyBlue}
 	leaders := slices.Clone(s.ByTactic)
 	slices.SortStableFunc(leaders, func(a, b Tactic) int { return cmp.Compare(b.Events, a.Events) })
 	leaders = leaders[:min(len(palette), len(leaders))]
@@ -282,7 +284,7 @@ func (s *Summary) tacticColors() (colors, legend []Swatch) {
 		others -= t.Events
 	}
 	if others > 0 {
-		legend = append(legend, Swatch{"other", grey})
+		legend = append(legend, Swatch{"other", drawing.Grey})
 	}
 	return colors, legend
 }
@@ -301,29 +303,22 @@ func timePlot(b boxes, first, last time.Time, most int) *plot.Plot {
 func countAxis(p *plot.Plot, most int) {
 	p.Y.Min, p.Y.Max = 0, 1.04*float64(max(most, 1))
 	p.Y.Tick.Marker = plot.ConstantTicks(countTicks(most))
-	p.Y.Tick.Label.Color = faint
-	p.X.Tick.Label.Color = faint
+	p.Y.Tick.Label.Color = drawing.Faint
+	p.X.Tick.Label.Color = drawing.Faint
 	p.X.Tick.Length = 3
 	p.X.Tick.LineStyle.Width = 0.5
-	p.X.Tick.LineStyle.Color = faint
+	p.X.Tick.LineStyle.Color = drawing.Faint
 	p.X.LineStyle.Width = 0.5
-	p.X.LineStyle.Color = faint
+	p.X.LineStyle.Color = drawing.Faint
 	p.Y.Padding = 4
 }
 
 // countTicks are zero and up to four round numbers.
 func countTicks(most int) []plot.Tick {
-	step := 1
-	for scale := 1; most/step > 4; scale *= 10 {
-		for _, step = range []int{scale, 2 * scale, 5 * scale} {
-			if most/step <= 4 {
-				break
-			}
-		}
-	}
+	step := int(max(1, drawing.RoundStep(float64(most+1)/5)))
 	var ticks []plot.Tick
 	for n := 0; n <= max(most, 1); n += step {
-		ticks = append(ticks, plot.Tick{Value: float64(n), Label: thousands(n)})
+		ticks = append(ticks, plot.Tick{Value: float64(n), Label: human.Count(n)})
 	}
 	return ticks
 }
@@ -333,7 +328,7 @@ type gridLines struct{}
 
 func (gridLines) Plot(c draw.Canvas, p *plot.Plot) {
 	_, y := p.Transforms(&c)
-	style := draw.LineStyle{Color: pale, Width: 0.5}
+	style := draw.LineStyle{Color: drawing.Pale, Width: 0.5}
 	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
 		c.StrokeLine2(style, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
 	}
@@ -393,7 +388,7 @@ func binText(d time.Duration) string {
 			if d == unit.size {
 				return "one " + unit.name
 			}
-			return counted(int(d/unit.size), unit.name)
+			return human.Counted(int(d/unit.size), unit.name)
 		}
 	}
 	return d.String()
@@ -409,7 +404,7 @@ func dateText(s *Summary) string {
 	return first + " to " + last
 }
 
-func spanText(s *Summary) string { return durationText(s.Last.Sub(s.First)) }
+func spanText(s *Summary) string { return human.Duration(s.Last.Sub(s.First)) }
 
 // PlotLatency shows how long events took from Kafka to their row, on a
 // logarithmic scale of time.
@@ -430,7 +425,7 @@ func PlotLatency(s *Summary) (*Figure, error) {
 			continue
 		}
 		from, to, most = min(from, i), i+joined, max(most, n)
-		bars = append(bars, box{decades(i) + 0.005, decades(i+joined) - 0.005, 0, float64(n), blue})
+		bars = append(bars, box{decades(i) + 0.005, decades(i+joined) - 0.005, 0, float64(n), drawing.Blue})
 	}
 	p := newPlot()
 	p.Add(gridLines{})
@@ -445,9 +440,9 @@ func PlotLatency(s *Summary) (*Figure, error) {
 	p.X.Tick.Marker = plot.ConstantTicks(latencyTicks(low, high))
 
 	w := s.Waiting
-	p.Add(marks{{log10(w.P50), "half within " + durationText(w.P50)}, {log10(w.P99), "99 % within " + durationText(w.P99)}})
+	p.Add(marks{{log10(w.P50), "half within " + human.Duration(w.P50)}, {log10(w.P99), "99 % within " + human.Duration(w.P99)}})
 	return &Figure{
-		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", durationText(w.P50), durationText(w.P99)),
+		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", human.Duration(w.P50), human.Duration(w.P99)),
 		Subtitle: "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)",
 		Width:    figureWidth,
 		Panels:   []Panel{{Height: 190, Plot: p}},
@@ -466,31 +461,16 @@ func latencyTicks(low, high float64) []plot.Tick {
 		1, 10, 100,
 		time.Microsecond, 10 * time.Microsecond, 100 * time.Microsecond,
 		time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond,
-		time.Second, 10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 10 * time.Hour,
-		4 * 24 * time.Hour, 40 * 24 * time.Hour, 400 * 24 * time.Hour, 4000 * 24 * time.Hour,
+		time.Second, 10 * time.Second, time.Minute, 10 * time.Minute,
+		time.Hour, 10 * time.Hour, 100 * time.Hour, 1000 * time.Hour, 10_000 * time.Hour, 100_000 * time.Hour,
 	} {
 		for _, step := range steps {
 			if at := log10(step * unit); low <= at && at <= high {
-				ticks = append(ticks, plot.Tick{Value: at, Label: tickText(step * unit)})
+				ticks = append(ticks, plot.Tick{Value: at, Label: human.Duration(step * unit)})
 			}
 		}
 	}
 	return ticks
-}
-
-func tickText(d time.Duration) string {
-	for _, unit := range []struct {
-		name string
-		size time.Duration
-	}{
-		{"days", 24 * time.Hour}, {"h", time.Hour}, {"min", time.Minute}, {"s", time.Second},
-		{"ms", time.Millisecond}, {"µs", time.Microsecond},
-	} {
-		if d >= unit.size {
-			return fmt.Sprintf("%d %s", d/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%d ns", d)
 }
 
 // marks are named vertical lines from left to right. Each name stands a line
@@ -504,11 +484,11 @@ type marks []struct {
 func (m marks) Plot(c draw.Canvas, p *plot.Plot) {
 	const gap, line = vg.Length(4), vg.Length(14)
 	x, _ := p.Transforms(&c)
-	dashes := draw.LineStyle{Color: vermillion, Width: 1, Dashes: []vg.Length{3, 2}}
+	dashes := draw.LineStyle{Color: drawing.Vermillion, Width: 1, Dashes: []vg.Length{3, 2}}
 	for i, mark := range m {
 		c.StrokeLine2(dashes, x(mark.x), c.Min.Y, x(mark.x), c.Max.Y-vg.Length(i)*line)
 	}
-	style := sans(9, vermillion)
+	style := sans(9, drawing.Vermillion)
 	style.YAlign = draw.YTop
 	for i, mark := range m {
 		width := style.Width(mark.name)
@@ -518,7 +498,7 @@ func (m marks) Plot(c draw.Canvas, p *plot.Plot) {
 			at.X = left
 		}
 		behind := vg.Rectangle{Min: vg.Point{X: at.X, Y: at.Y - line + 2}, Max: vg.Point{X: at.X + width, Y: at.Y}}
-		c.SetColor(white) // where another mark's line crosses
+		c.SetColor(drawing.White) // where another mark's line crosses
 		c.Fill(behind.Path())
 		c.FillText(style, at, mark.name)
 	}

@@ -24,10 +24,10 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/pkg/event"
+	"soclab/pkg/tracing/spans"
 )
 
 // ErrChanged says that the file was shortened or replaced by something else
@@ -332,9 +332,9 @@ func recordSpans(batch *event.Batch, begin time.Time, err error) {
 	end := time.Now()
 	for _, sampled := range batch.Sampled {
 		tracer := trace.SpanFromContext(sampled.Context).TracerProvider().Tracer("soclab/store")
-		_, span := tracer.Start(sampled.Context, "storage.write", trace.WithTimestamp(begin))
+		_, span := tracer.Start(sampled.Context, spans.Store, trace.WithTimestamp(begin))
 		if span.IsRecording() {
-			span.SetAttributes(attribute.Int("messaging.batch.message_count", len(batch.Records)))
+			span.SetAttributes(spans.BatchSize.Int(len(batch.Records)))
 			if err != nil {
 				span.RecordError(err)
 			}

@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/pkg/event"
-	"soclab/pkg/tracing"
+	"soclab/pkg/tracing/spans"
 )
 
 const (
@@ -266,13 +266,13 @@ func (r *reader) trace(batch *event.Batch, i int, m *kafka.Message) {
 	if !trace.SpanContextFromContext(ctx).IsSampled() {
 		return
 	}
-	ctx, span := r.options.Traces.Tracer().Start(ctx, tracing.SpanConsume, trace.WithSpanKind(trace.SpanKindConsumer))
+	ctx, span := r.options.Traces.Tracer().Start(ctx, spans.Consume, trace.WithSpanKind(trace.SpanKindConsumer))
 	if span.IsRecording() {
-		span.SetAttributes(tracing.Process()...)
+		span.SetAttributes(spans.Process()...)
 		span.SetAttributes(
-			tracing.KeyTopic.String(r.topic), tracing.KeyPartition.String(fmt.Sprint(r.partition)),
-			tracing.KeyOffset.Int64(m.Offset), tracing.KeyEventID.String(batch.Records[i].ID),
-			tracing.KeyGroup.String(r.options.Group))
+			spans.Topic.String(r.topic), spans.Partition.String(fmt.Sprint(r.partition)),
+			spans.Offset.Int64(m.Offset), spans.EventID.String(batch.Records[i].ID),
+			spans.Group.String(r.options.Group))
 	}
 	batch.Sampled = append(batch.Sampled, event.Sampled{Index: i, Context: ctx})
 }

@@ -12,6 +12,7 @@ import (
 
 	"soclab/pkg/event"
 	"soclab/pkg/tracing"
+	"soclab/pkg/tracing/spans"
 )
 
 // Producer sends events to Kafka. It does not know who will read them. It may
@@ -33,7 +34,7 @@ func NewProducer(ctx context.Context, cluster Cluster, traces *tracing.Traces) (
 
 func newWriter(cluster Cluster) *kafka.Writer {
 	return &kafka.Writer{
-		Addr:         kafka.TCP(cluster.brokers()...),
+		Addr:         cluster.Addr(),
 		Balancer:     kafka.Murmur2Balancer{}, // the partition that Java's clients choose for the same key
 		RequiredAcks: kafka.RequireAll,
 		BatchSize:    10_000,
@@ -104,13 +105,13 @@ func key(e *event.Event) []byte {
 }
 
 func (p *Producer) span(ctx context.Context, e *event.Event, message *kafka.Message) trace.Span {
-	ctx, span := p.traces.Tracer().Start(ctx, tracing.SpanProduce,
+	ctx, span := p.traces.Tracer().Start(ctx, spans.Produce,
 		trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(message.Time))
 	if span.IsRecording() {
-		span.SetAttributes(tracing.Send()...)
+		span.SetAttributes(spans.Send()...)
 		span.SetAttributes(
-			tracing.KeyTopic.String(message.Topic), tracing.KeyEventID.String(e.ID),
-			tracing.KeyMessageKey.String(string(message.Key)), tracing.KeyMessageSize.Int(len(message.Value)))
+			spans.Topic.String(message.Topic), spans.EventID.String(e.ID),
+			spans.MessageKey.String(string(message.Key)), spans.MessageSize.Int(len(message.Value)))
 		propagation.TraceContext{}.Inject(ctx, headers{message})
 	}
 	return span

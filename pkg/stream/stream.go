@@ -9,12 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"soclab/internal/address"
 )
 
 // The topics.
@@ -47,20 +48,18 @@ type Cluster struct {
 }
 
 func (c Cluster) brokers() []string {
-	if len(c.Brokers) > 0 {
-		return c.Brokers
-	}
-	if named := os.Getenv("KAFKA_BROKERS"); named != "" {
-		return strings.Split(strings.ReplaceAll(named, " ", ""), ",")
-	}
-	return []string{"localhost:9092"}
+	brokers, _ := address.Brokers(c.Brokers...)
+	return brokers
 }
+
+// Addr is where a client of kafka-go finds the cluster.
+func (c Cluster) Addr() net.Addr { return kafka.TCP(c.brokers()...) }
 
 // client talks to the cluster. Metadata is asked anew each time: a cached view
 // would not show a topic that has just been created.
 func (c Cluster) client() (*kafka.Client, func()) {
 	transport := &kafka.Transport{ClientID: "soclab", DialTimeout: 3 * time.Second, MetadataTTL: 250 * time.Millisecond}
-	client := &kafka.Client{Addr: kafka.TCP(c.brokers()...), Timeout: 10 * time.Second, Transport: transport}
+	client := &kafka.Client{Addr: c.Addr(), Timeout: 10 * time.Second, Transport: transport}
 	return client, transport.CloseIdleConnections
 }
 

@@ -1,7 +1,6 @@
-// Package tracing follows single events through the pipeline with
-// OpenTelemetry: it sets up the export of spans over OTLP/HTTP, decides which
-// events are traced, names the spans and their attributes, and reads traces
-// back from Jaeger.
+// Package tracing records the way of single events through the pipeline with
+// OpenTelemetry: it sets up the export of spans over OTLP/HTTP and decides which
+// events are traced. Package spans names the spans, package jaeger reads them back.
 package tracing
 
 import (
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +17,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"soclab/internal/address"
 )
 
 const (
-	defaultEndpoint = "http://localhost:4318"
 	exportSize      = 512             // spans; small, so that a slow backend is seen to take some
 	defaultPatience = 5 * time.Second // for one export, and with a backend that takes nothing more at the end
 )
@@ -56,11 +55,8 @@ func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 		otlptracehttp.WithTimeout(patience),
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
 	}
-	if endpoint == "" && os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
-		endpoint = defaultEndpoint
-	}
-	if endpoint != "" {
-		options = append(options, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
+	if endpoint != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+		options = append(options, otlptracehttp.WithEndpointURL(address.OTLP.URL(endpoint)+"/v1/traces"))
 	}
 	exporter, err := otlptracehttp.New(ctx, options...)
 	if err != nil {

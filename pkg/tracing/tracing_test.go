@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"soclab/pkg/tracing/spans"
 )
 
 func TestSampler(t *testing.T) {
@@ -42,10 +44,10 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-// spans makes n spans.
-func spans(t *Traces, n int) {
+// record makes n spans.
+func record(t *Traces, n int) {
 	for range n {
-		_, span := t.Tracer().Start(context.Background(), SpanProduce, trace.WithSpanKind(trace.SpanKindProducer))
+		_, span := t.Tracer().Start(context.Background(), spans.Produce, trace.WithSpanKind(trace.SpanKindProducer))
 		span.End()
 	}
 }
@@ -55,7 +57,7 @@ func TestBackendIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spans(traces, 5000)
+	record(traces, 5000)
 	traces.Close()
 	traces.Close() // twice is harmless
 	if exported, dropped := traces.Counts(); exported != 0 || dropped != 5000 || traces.Err() == nil {
@@ -72,7 +74,7 @@ func TestBackendHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spans(traces, 50_000) // more than the queue holds
+	record(traces, 50_000) // more than the queue holds
 	traces.Close()
 	if exported, dropped := traces.Counts(); exported != 0 || dropped != 50_000 {
 		t.Errorf("%d exported, %d dropped", exported, dropped)
@@ -101,7 +103,7 @@ func TestSamplerOfTheEnvironment(t *testing.T) {
 	if !traces.Sample(time.Now()) {
 		t.Error("the environment's sampler was not asked")
 	}
-	if _, span := traces.Tracer().Start(t.Context(), SpanProduce); span.IsRecording() {
+	if _, span := traces.Tracer().Start(t.Context(), spans.Produce); span.IsRecording() {
 		t.Error("always_off records")
 	}
 }

@@ -1,6 +1,6 @@
 // Package waterfall draws the trace of one event: what happened when, from its
 // producer through the queue to its row. It stands apart from package notebook
-// because it needs the tracing library, which most cells can do without.
+// because it needs package jaeger, which most cells can do without.
 package waterfall
 
 import (
@@ -10,48 +10,41 @@ import (
 	"strings"
 	"time"
 
+	"soclab/internal/drawing"
+	"soclab/pkg/human"
+	"soclab/pkg/jaeger"
 	"soclab/pkg/notebook"
-	"soclab/pkg/tracing"
 )
 
 // Geometry, in pixels.
 const (
-	width, right      = 760, 90
-	nameWidth         = 200
-	row, top, bottom  = 26, 62, 40
-	wideWait          = 130 // of a wait that is not to scale
-	longWait          = 2   // times all else: from there on the axis is broken
-	area              = width - nameWidth - right
-	colorAxis         = "#e4e7ea"
-	colorWait         = "#b8bdc2"
-	producer, classes = "#0072b2", "#d55e00"
+	width, right     = 760, 90
+	nameWidth        = 200
+	row, top, bottom = 26, 62, 40
+	wideWait         = 130 // of a wait that is not to scale
+	longWait         = 2   // times all else: from there on the axis is broken
+	area             = width - nameWidth - right
 )
 
 // Draw draws the spans of a trace below each other on one time axis. Where an
 // event lay in the queue for long, the axis is broken there, and everything
 // else is to scale.
-func Draw(trace tracing.Trace) notebook.HTML {
-	d := newDrawing(trace)
+func Draw(trace jaeger.Trace) notebook.HTML {
+	d := newPicture(trace)
 	height := top + row*len(d.spans) + bottom
-	fmt.Fprintf(&d.out, `<svg viewBox="0 0 %d %d" width="%d" style="max-width:100%%;background:#fff" font-family="sans-serif" font-size="12" fill="#222" role="img">`, width, height, width)
-	d.text(8, 20, "start", `font-size="15" font-weight="bold"`, d.title(trace))
-	d.text(8, 40, "start", `fill="#666"`, "event "+trace.EventID()+" · trace "+trace.ID)
+	d.SVG = drawing.NewSVG(width, height)
+	d.Text(8, 20, "start", `font-size="15" font-weight="bold"`, d.title(trace))
+	d.Note(8, 40, "start", "event "+trace.EventID()+" · trace "+trace.ID)
 	d.axis(height)
 	for i, span := range d.spans {
 		d.span(float64(top+row*i), span)
 	}
-	d.out.WriteString("</svg>")
-	return notebook.HTML(d.out.String())
+	return notebook.HTML(d.String())
 }
 
-type drawnSpan struct {
-	tracing.Span
-	depth int
-}
-
-type drawing struct {
-	out    strings.Builder
-	spans  []drawnSpan
+type picture struct {
+	*drawing.SVG
+	spans  []jaeger.Node
 	start  time.Time
 	total  time.Duration
 	wait   time.Duration // the longest wait in the queue
@@ -60,12 +53,11 @@ type drawing struct {
 	scale  float64 // pixels a nanosecond
 }
 
-func newDrawing(trace tracing.Trace) *drawing {
-	d := &drawing{start: trace.Start(), total: trace.Duration()}
-	for depth, span := range trace.Walk() {
-		d.spans = append(d.spans, drawnSpan{span, depth})
-		if wait := trace.Wait(span); wait > d.wait {
-			d.wait, d.from = wait, span.Start.Add(-wait).Sub(d.start)
+func newPicture(trace jaeger.Trace) *picture {
+	d := &picture{spans: trace.Tree(), start: trace.Start(), total: trace.Duration()}
+	for _, span := range d.spans {
+		if span.Wait > d.wait {
+			d.wait, d.from = span.Wait, span.Start.Add(-span.Wait).Sub(d.start)
 		}
 	}
 	d.total = max(d.total, time.Microsecond)
@@ -78,7 +70,7 @@ func newDrawing(trace tracing.Trace) *drawing {
 }
 
 // x is where a time after the trace's start is drawn.
-func (d *drawing) x(t time.Duration) float64 {
+func (d *picture) x(t time.Duration) float64 {
 	at := float64(t) * d.scale
 	if d.broken {
 		switch {
@@ -91,21 +83,21 @@ func (d *drawing) x(t time.Duration) float64 {
 	return nameWidth + at
 }
 
-func (d *drawing) title(trace tracing.Trace) string {
-	title := "One event's way took " + tracing.FormatDuration(d.total)
+func (d *picture) title(trace jaeger.Trace) string {
+	title := "One event's way took " + human.Duration(d.total)
 	if d.wait > 0 {
-		title += fmt.Sprintf(", %s of it in the queue", tracing.FormatDuration(d.wait))
+		title += fmt.Sprintf(", %s of it in the queue", human.Duration(d.wait))
 	}
 	return title
 }
 
 // axis draws round times, and the break.
-func (d *drawing) axis(height int) {
-	step := roundStep(float64(100) / d.scale)
+func (d *picture) axis(height int) {
+	step := time.Duration(max(1, drawing.RoundStep(100/d.scale)))
 	tick := func(t, shown time.Duration) {
 		x := d.x(t)
-		fmt.Fprintf(&d.out, `<path d="M%.1f %dV%d" stroke="%s"/>`, x, top-6, height-bottom, colorAxis)
-		d.text(x, float64(height-bottom+18), "middle", `fill="#666"`, label(shown))
+		d.Add(`<path d="M%.1f %dV%d" stroke="%s"/>`, x, top-6, height-bottom, drawing.Hex(drawing.Pale))
+		d.Note(x, float64(height-bottom+18), "middle", human.Duration(shown))
 	}
 	end := d.total
 	if d.broken {
@@ -118,60 +110,38 @@ func (d *drawing) axis(height int) {
 		return
 	}
 	left, after := d.x(d.from), d.from+d.wait
-	fmt.Fprintf(&d.out, `<path d="M%.1f %dV%d m%d 0V%d" stroke="#666" stroke-dasharray="2 3" fill="none"/>`, left, top-6, height-bottom, wideWait, top-6)
-	d.text(left+wideWait/2, float64(height-bottom+18), "middle", `fill="#666"`, "// "+tracing.FormatDuration(d.wait)+" //")
+	d.Add(`<path d="M%.1f %dV%d m%d 0V%d" stroke="%s" stroke-dasharray="2 3" fill="none"/>`, left, top-6, height-bottom, wideWait, top-6, drawing.Hex(drawing.Faint))
+	d.Note(left+wideWait/2, float64(height-bottom+18), "middle", "// "+human.Duration(d.wait)+" //")
 	for t := step; after+t <= d.total; t += step {
 		tick(after+t, t)
 	}
-	d.text(nameWidth, float64(height-6), "start", `fill="#666" font-size="11"`, "The axis is broken: the wait is not to scale, and time is counted anew after it.")
+	d.Note(nameWidth, float64(height-6), "start", "The axis is broken: the wait is not to scale, and time is counted anew after it.")
 }
 
 // span draws one span as a bar, with its name to the left, its duration to the
 // right, and in front of it the wait in the queue.
-func (d *drawing) span(y float64, s drawnSpan) {
-	color := producer
+func (d *picture) span(y float64, s jaeger.Node) {
+	color := drawing.Blue
 	if s.Service != "producer" {
-		color = classes
+		color = drawing.Vermillion
 	}
-	d.text(float64(8+14*s.depth), y+17, "start", "", s.Name)
+	d.Text(float64(8+14*s.Depth), y+17, "start", "", s.Name)
 	from, to := d.x(s.Start.Sub(d.start)), d.x(s.End().Sub(d.start))
 	if s.Kind == "consumer" && d.wait > 0 {
-		fmt.Fprintf(&d.out, `<path d="M%.1f %.1fH%.1f" stroke="%s" stroke-width="2" stroke-dasharray="5 3"/>`, d.x(d.from), y+13, from, colorWait)
-		d.text((d.x(d.from)+from)/2, y+9, "middle", `fill="#666" font-size="11"`, "in the queue")
+		d.Add(`<path d="M%.1f %.1fH%.1f" stroke="%s" stroke-width="2" stroke-dasharray="5 3"/>`, d.x(d.from), y+13, from, drawing.Hex(drawing.Grey))
+		d.Note((d.x(d.from)+from)/2, y+9, "middle", "in the queue")
 	}
-	fmt.Fprintf(&d.out, `<rect x="%.1f" y="%.1f" width="%.1f" height="14" rx="2" fill="%s"><title>%s</title></rect>`,
-		from, y+6, max(to-from, 2), color, html.EscapeString(attributes(s.Span)))
-	d.text(max(to, from+2)+5, y+17, "start", "", tracing.FormatDuration(s.Duration))
-}
-
-func (d *drawing) text(x, y float64, anchor, style, text string) {
-	fmt.Fprintf(&d.out, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, style, html.EscapeString(text))
+	d.Add(`<rect x="%.1f" y="%.1f" width="%.1f" height="14" rx="2" fill="%s"><title>%s</title></rect>`,
+		from, y+6, max(to-from, 2), drawing.Hex(color), html.EscapeString(attributes(s.Span)))
+	d.Text(max(to, from+2)+5, y+17, "start", "", human.Duration(s.Duration))
 }
 
 // attributes are shown where the mouse rests on a span.
-func attributes(s tracing.Span) string {
+func attributes(s jaeger.Span) string {
 	lines := []string{s.Service + " " + s.Name}
 	for key, value := range s.Attributes {
 		lines = append(lines, key+": "+value)
 	}
 	slices.Sort(lines[1:])
 	return strings.Join(lines, "\n")
-}
-
-// roundStep is the next larger 1, 2 or 5 times a power of ten.
-func roundStep(nanoseconds float64) time.Duration {
-	for step := 1.0; ; step *= 10 {
-		for _, factor := range []float64{1, 2, 5} {
-			if step*factor >= nanoseconds {
-				return time.Duration(step * factor)
-			}
-		}
-	}
-}
-
-func label(t time.Duration) string {
-	if t == 0 {
-		return "0"
-	}
-	return strings.Replace(tracing.FormatDuration(t), ".0 ", " ", 1)
 }

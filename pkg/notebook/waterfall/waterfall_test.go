@@ -8,30 +8,31 @@ import (
 	"testing"
 	"time"
 
-	"soclab/pkg/tracing"
+	"soclab/pkg/jaeger"
+	"soclab/pkg/tracing/spans"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 // trace is one event's trace that waited in the queue.
-func trace(wait time.Duration) tracing.Trace {
+func trace(wait time.Duration) jaeger.Trace {
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	span := func(id, parent, service, name, kind string, after, took time.Duration) tracing.Span {
-		return tracing.Span{ID: id, ParentID: parent, Service: service, Name: name, Kind: kind,
+	span := func(id, parent, service, name, kind string, after, took time.Duration) jaeger.Span {
+		return jaeger.Span{ID: id, ParentID: parent, Service: service, Name: name, Kind: kind,
 			Start: start.Add(after), Duration: took, Attributes: map[string]string{"messaging.message.id": "e-<1>"}}
 	}
 	const ms = time.Millisecond
 	consumed := 5*ms + wait
-	return tracing.Trace{ID: "4bf92f3577b34da6a3ce929d0e0e4736", Spans: []tracing.Span{
-		span("1", "", "producer", tracing.SpanProduce, "producer", 0, 5*ms),
-		span("2", "1", "classifier", tracing.SpanConsume, "consumer", consumed, 20*ms),
-		span("3", "2", "classifier", tracing.SpanClassify, "internal", consumed+10*ms, 3*time.Microsecond),
-		span("4", "2", "classifier", tracing.SpanStore, "internal", consumed+15*ms, 4*ms),
+	return jaeger.Trace{ID: "4bf92f3577b34da6a3ce929d0e0e4736", Spans: []jaeger.Span{
+		span("1", "", "producer", spans.Produce, "producer", 0, 5*ms),
+		span("2", "1", "classifier", spans.Consume, "consumer", consumed, 20*ms),
+		span("3", "2", "classifier", spans.Classify, "internal", consumed+10*ms, 3*time.Microsecond),
+		span("4", "2", "classifier", spans.Store, "internal", consumed+15*ms, 4*ms),
 	}}
 }
 
 func TestDraw(t *testing.T) {
-	for name, trace := range map[string]tracing.Trace{
+	for name, trace := range map[string]jaeger.Trace{
 		"short-wait.svg": trace(10 * time.Millisecond),
 		"long-wait.svg":  trace(90 * time.Second),
 		"one-span.svg":   {ID: "ab", Spans: trace(0).Spans[:1]},
@@ -64,7 +65,7 @@ func TestDraw(t *testing.T) {
 
 // TestOrder checks that times keep their order on a broken axis.
 func TestOrder(t *testing.T) {
-	d := newDrawing(trace(time.Hour))
+	d := newPicture(trace(time.Hour))
 	if !d.broken {
 		t.Fatal("the axis is not broken")
 	}

@@ -1,4 +1,4 @@
-package tracing_test
+package jaeger_test
 
 import (
 	"bytes"
@@ -25,7 +25,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/internal/collector"
-	"soclab/pkg/tracing"
+	"soclab/pkg/jaeger"
+	"soclab/pkg/tracing/spans"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -68,15 +69,15 @@ func send(t *testing.T, otlp, traceID, eventID string, start time.Time) {
 	at := func(µs int) trace.SpanEventOption {
 		return trace.WithTimestamp(start.Add(time.Duration(µs) * time.Microsecond))
 	}
-	event := trace.WithAttributes(tracing.KeyEventID.String(eventID))
+	event := trace.WithAttributes(spans.EventID.String(eventID))
 
-	ctx, produce := producer.Start(t.Context(), tracing.SpanProduce, trace.WithSpanKind(trace.SpanKindProducer), at(0), event)
+	ctx, produce := producer.Start(t.Context(), spans.Produce, trace.WithSpanKind(trace.SpanKindProducer), at(0), event)
 	produce.End(at(1200))
-	ctx, consume := classifier.Start(ctx, tracing.SpanConsume, trace.WithSpanKind(trace.SpanKindConsumer), at(8900), event)
-	_, classify := classifier.Start(ctx, tracing.SpanClassify, at(9000),
+	ctx, consume := classifier.Start(ctx, spans.Consume, trace.WithSpanKind(trace.SpanKindConsumer), at(8900), event)
+	_, classify := classifier.Start(ctx, spans.Classify, at(9000),
 		trace.WithAttributes(attribute.Int("rules", 50), attribute.Bool("detected", true)))
 	classify.End(at(9012))
-	_, store := classifier.Start(ctx, tracing.SpanStore, at(9300))
+	_, store := classifier.Start(ctx, spans.Store, at(9300))
 	store.SetStatus(codes.Error, "disk is full")
 	store.End(at(12300))
 	consume.End(at(12400))
@@ -86,10 +87,10 @@ const sampleID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 // backend is a trace backend: the embedded collector, or the real Jaeger that
 // TEST_JAEGER_URL and TEST_OTLP_URL lead to.
-func backend(t *testing.T) (jaeger *tracing.Jaeger, otlp string) {
+func backend(t *testing.T) (client *jaeger.Client, otlp string) {
 	t.Helper()
 	if url := os.Getenv("TEST_JAEGER_URL"); url != "" {
-		return tracing.NewJaeger(url), os.Getenv("TEST_OTLP_URL")
+		return jaeger.New(url), os.Getenv("TEST_OTLP_URL")
 	}
 	c, err := collector.Open(t.TempDir(), collector.Limits{})
 	if err != nil {
@@ -99,19 +100,19 @@ func backend(t *testing.T) (jaeger *tracing.Jaeger, otlp string) {
 	receiver, query := httptest.NewServer(c.OTLP()), httptest.NewServer(c.Query())
 	t.Cleanup(receiver.Close)
 	t.Cleanup(query.Close)
-	return tracing.NewJaeger(query.URL), receiver.URL
+	return jaeger.New(query.URL), receiver.URL
 }
 
 func TestJaeger(t *testing.T) {
-	jaeger, otlp := backend(t)
+	client, otlp := backend(t)
 	start := time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 	send(t, otlp, sampleID, "C5xhVb2", start)
 	send(t, otlp, "0af7651916cd43dd8448eb211c80319c", "C5xhVb3", start.Add(time.Second))
 
-	got, err := jaeger.Trace(t.Context(), sampleID)
+	got, err := client.Trace(t.Context(), sampleID)
 	for deadline := time.Now().Add(10 * time.Second); len(got.Spans) < 4 && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond) // a real Jaeger takes a moment
-		got, err = jaeger.Trace(t.Context(), sampleID)
+		got, err = client.Trace(t.Context(), sampleID)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -120,12 +121,12 @@ func TestJaeger(t *testing.T) {
 		t.Errorf("trace %s of event %s began at %v and took %v", got.ID, got.EventID(), got.Start(), got.Duration())
 	}
 	var names []string
-	for depth, span := range got.Walk() {
-		names = append(names, strings.Repeat(">", depth)+span.Name+" "+span.Service+" "+span.Kind)
-		if wait := got.Wait(span); (span.Name == tracing.SpanConsume) != (wait == 7700*time.Microsecond) {
-			t.Errorf("%s waited %v", span.Name, wait)
+	for _, span := range got.Tree() {
+		names = append(names, strings.Repeat(">", span.Depth)+span.Name+" "+span.Service+" "+span.Kind)
+		if (span.Name == spans.Consume) != (span.Wait == 7700*time.Microsecond) {
+			t.Errorf("%s waited %v", span.Name, span.Wait)
 		}
-		if span.Name == tracing.SpanClassify && (span.Attributes["rules"] != "50" || span.Attributes["detected"] != "true") {
+		if span.Name == spans.Classify && (span.Attributes["rules"] != "50" || span.Attributes["detected"] != "true") {
 			t.Errorf("attributes of %s: %v", span.Name, span.Attributes)
 		}
 	}
@@ -136,28 +137,25 @@ func TestJaeger(t *testing.T) {
 	}
 	golden(t, "tree.golden", got)
 
-	if found, err := jaeger.Event(t.Context(), "C5xhVb3"); err != nil || found.EventID() != "C5xhVb3" || len(found.Spans) != 4 {
+	if found, err := client.Event(t.Context(), "C5xhVb3"); err != nil || found.EventID() != "C5xhVb3" || len(found.Spans) != 4 {
 		t.Errorf("Event: %v, %v", found, err)
 	}
-	newest, err := jaeger.Newest(t.Context(), "classifier", 2)
+	newest, err := client.Newest(t.Context(), "classifier", 2)
 	if err != nil || len(newest) != 2 || newest[0].EventID() != "C5xhVb3" || newest[1].ID != sampleID {
 		t.Errorf("Newest: %v, %v", newest, err)
 	}
-	if services, err := jaeger.Services(t.Context()); err != nil || !slices.Contains(services, "classifier") || !slices.Contains(services, "producer") {
-		t.Errorf("Services: %v, %v", services, err)
-	}
-	for name, find := range map[string]func() (tracing.Trace, error){
-		"Trace": func() (tracing.Trace, error) { return jaeger.Trace(t.Context(), "00000000000000000000000000000001") },
-		"Event": func() (tracing.Trace, error) { return jaeger.Event(t.Context(), "nothing") },
+	for name, find := range map[string]func() (jaeger.Trace, error){
+		"Trace": func() (jaeger.Trace, error) { return client.Trace(t.Context(), "00000000000000000000000000000001") },
+		"Event": func() (jaeger.Trace, error) { return client.Event(t.Context(), "nothing") },
 	} {
-		if found, err := find(); !errors.Is(err, tracing.ErrNoTrace) {
-			t.Errorf("%s that is not there: %v, %v, want %v", name, found, err, tracing.ErrNoTrace)
+		if found, err := find(); !errors.Is(err, jaeger.ErrNoTrace) {
+			t.Errorf("%s that is not there: %v, %v, want %v", name, found, err, jaeger.ErrNoTrace)
 		}
 	}
 }
 
 // golden compares a drawn tree with a file in testdata.
-func golden(t *testing.T, name string, trace tracing.Trace) {
+func golden(t *testing.T, name string, trace jaeger.Trace) {
 	t.Helper()
 	var drawn bytes.Buffer
 	if err := trace.WriteTree(&drawn); err != nil {
@@ -181,11 +179,11 @@ func golden(t *testing.T, name string, trace tracing.Trace) {
 // TestTreeOfOddSpans draws what a well-behaved sender would not send.
 func TestTreeOfOddSpans(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	span := func(id, parent, name string, ms int) tracing.Span {
-		return tracing.Span{ID: id, ParentID: parent, Service: "odd", Name: name,
+	span := func(id, parent, name string, ms int) jaeger.Span {
+		return jaeger.Span{ID: id, ParentID: parent, Service: "odd", Name: name,
 			Start: start.Add(time.Duration(ms) * time.Millisecond), Duration: 90 * time.Second}
 	}
-	golden(t, "odd.golden", tracing.Trace{ID: "1", Spans: []tracing.Span{
+	golden(t, "odd.golden", jaeger.Trace{ID: "1", Spans: []jaeger.Span{
 		span("1", "0", "parent is missing", 10),
 		span("2", "1", "begins before its parent", 0),
 		span("3", "3", "its own parent", 20),
@@ -194,7 +192,7 @@ func TestTreeOfOddSpans(t *testing.T) {
 		span("6", "2", "\x1b[31mred\x1b[0m\n", 1500),
 		span("7", "1", "Überprüfung", 2500),
 	}})
-	golden(t, "empty.golden", tracing.Trace{ID: "1"})
+	golden(t, "empty.golden", jaeger.Trace{ID: "1"})
 }
 
 func TestJaegerErrors(t *testing.T) {
@@ -212,18 +210,10 @@ func TestJaegerErrors(t *testing.T) {
 		"not a URL":       {"localhost:16686", "JAEGER_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tracing.NewJaeger(test.url).Event(t.Context(), "1")
+			_, err := jaeger.New(test.url).Event(t.Context(), "1")
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), strings.TrimPrefix(test.url, "http://")) {
 				t.Errorf("error %v, want the address and %q", err, test.want)
 			}
 		})
-	}
-	t.Setenv("JAEGER_URL", gone+"/")
-	if got, want := tracing.NewJaeger("").URL("1a"), gone+"/trace/1a"; got != want {
-		t.Errorf("URL with JAEGER_URL: %s, want %s", got, want)
-	}
-	t.Setenv("JAEGER_URL", "")
-	if got, want := tracing.NewJaeger("").URL("1a"), "http://localhost:16686/trace/1a"; got != want {
-		t.Errorf("URL: %s, want %s", got, want)
 	}
 }
