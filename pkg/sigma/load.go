@@ -28,8 +28,8 @@ type RuleSet struct {
 	filters []*filter
 }
 
-// MaxFile is the size in bytes above which a rule file is refused.
-const MaxFile = 1 << 20
+// maxFile is the size in bytes above which a rule file is refused.
+const maxFile = 1 << 20
 
 // A LoadOption changes how rules are loaded.
 type LoadOption func(*loader)
@@ -63,7 +63,7 @@ func load(folder fs.FS, options []LoadOption) (*RuleSet, error) {
 			return nil
 		}
 		info, err := d.Info()
-		if err == nil && info.Size() > MaxFile {
+		if err == nil && info.Size() > maxFile {
 			err = errTooLarge
 		}
 		var text []byte
@@ -191,7 +191,7 @@ var defaults struct {
 	rules map[string]*Rule
 }
 
-var errTooLarge = fmt.Errorf("the file is larger than %d bytes", MaxFile)
+var errTooLarge = fmt.Errorf("the file is larger than %d bytes", maxFile)
 
 func (l *loader) unreadable(name string, err error) {
 	l.problems = append(l.problems, &Problem{File: name, Reason: err.Error()})
@@ -200,7 +200,7 @@ func (l *loader) unreadable(name string, err error) {
 // file reads the documents of one file.
 func (l *loader) file(name string, text []byte) {
 	l.name, l.expanded = name, 0
-	if len(text) > MaxFile {
+	if len(text) > maxFile {
 		l.unreadable(name, errTooLarge)
 		return
 	}
@@ -316,9 +316,9 @@ func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
 	case taxonomy != "" && taxonomy != "sigma":
 		return refuse(m["taxonomy"], "taxonomy %q is not known: use sigma", taxonomy)
 	case r.Level == "":
-		r.Level = Levels[0]
-	case !slices.Contains(Levels, r.Level):
-		return refuse(m["level"], "level %q is not known: use %s", r.Level, strings.Join(Levels, ", "))
+		r.Level = levels[0]
+	case !slices.Contains(levels, r.Level):
+		return refuse(m["level"], "level %q is not known: use %s", r.Level, strings.Join(levels, ", "))
 	}
 	if r.ID == "" {
 		r.ID = r.Name

@@ -37,8 +37,8 @@ type Rule struct {
 	selections []selection
 }
 
-// Levels are the levels of rules, the lowest first.
-var Levels = []string{"informational", "low", "medium", "high", "critical"}
+// levels are those of rules, the lowest first.
+var levels = []string{"informational", "low", "medium", "high", "critical"}
 
 // statuses are those of the specification but unsupported, which says of a
 // rule that it cannot be used.

@@ -78,9 +78,10 @@ func keysInOrder(node *yaml.Node) []string {
 }
 
 // unknownKey names a key of the map that is not among the known ones.
-func unknownKey(node *yaml.Node, known map[string]bool) error {
+func unknownKey[V any](node *yaml.Node, known map[string]V) error {
 	for i := 0; i < len(node.Content); i += 2 {
-		if key := node.Content[i]; !known[key.Value] {
+		key := node.Content[i]
+		if _, ok := known[key.Value]; !ok {
 			names := slices.Sorted(maps.Keys(known))
 			return refuse(key, "key %q is not known: use %s", key.Value, strings.Join(names, ", "))
 		}
