@@ -99,46 +99,41 @@ var correlationKeys = map[string]bool{"type": true, "rules": true, "group-by": t
 // correlation reads a correlation rule.
 func (l *loader) correlation(m map[string]*yaml.Node) error {
 	node := m["correlation"]
-	section, err := mapping(node)
+	values, err := mapping(node)
 	if err != nil {
 		return err
 	}
 	if err := unknownKey(node, correlationKeys); err != nil {
 		return err
 	}
-	c := &Correlation{node: node}
-	if c.Type, err = scalar(section["type"]); err != nil {
-		return err
+	in := section{values: values}
+	c := &Correlation{node: node, Type: in.scalar("type"), Rules: in.texts("rules"), GroupBy: in.texts("group-by")}
+	if in.err != nil {
+		return in.err
 	}
 	switch k, known := kinds[c.Type]; {
 	case known:
 		c.kind = k
 	case c.Type == "value_median" || c.Type == "value_percentile":
-		return refuse(section["type"], "%s is not supported: it needs all values of a window in order; use value_avg or value_count", c.Type)
+		return refuse(values["type"], "%s is not supported: it needs all values of a window in order; use value_avg or value_count", c.Type)
 	default:
 		return refuse(node, "type %q is not known: use %s", c.Type, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
-	}
-	if c.Rules, err = texts(section["rules"]); err != nil {
-		return err
 	}
 	if len(c.Rules) == 0 || len(c.Rules) > maxCorrelated {
 		return refuse(node, "a correlation needs rules, %d at most", maxCorrelated)
 	}
 	for i, name := range c.Rules {
 		if slices.Contains(c.Rules[:i], name) {
-			return refuse(section["rules"], "the rule %q comes twice", name)
+			return refuse(values["rules"], "the rule %q comes twice", name)
 		}
 	}
-	if c.GroupBy, err = texts(section["group-by"]); err != nil {
+	if c.Timespan, err = timespan(node, values["timespan"]); err != nil {
 		return err
 	}
-	if c.Timespan, err = timespan(node, section["timespan"]); err != nil {
+	if err := c.parseCondition(values["condition"]); err != nil {
 		return err
 	}
-	if err := c.parseCondition(section["condition"]); err != nil {
-		return err
-	}
-	if err := c.resolveGroups(section["aliases"]); err != nil {
+	if err := c.resolveGroups(values["aliases"]); err != nil {
 		return err
 	}
 	if err := c.kind.check(c); err != nil {
@@ -146,7 +141,7 @@ func (l *loader) correlation(m map[string]*yaml.Node) error {
 	}
 	// The specification shows generate beside level, its reference
 	// implementation reads it inside the section.
-	for _, g := range []*yaml.Node{section["generate"], m["generate"]} {
+	for _, g := range []*yaml.Node{values["generate"], m["generate"]} {
 		if g == nil {
 			continue
 		}
@@ -242,19 +237,37 @@ func (c *Correlation) checkCondition(field bool) error {
 	return nil
 }
 
-// resolveGroups finds the fields of the groups for each rule.
+// resolveGroups finds the fields of the groups for each rule, by the aliases'
+// fields in that rule.
 func (c *Correlation) resolveGroups(aliases *yaml.Node) error {
-	byAlias, err := c.parseAliases(aliases)
-	if err != nil {
-		return err
+	byAlias := make(map[string]map[string]*yaml.Node)
+	if aliases != nil {
+		m, err := mapping(aliases)
+		if err != nil {
+			return err
+		}
+		for _, alias := range keysInOrder(aliases) {
+			if byAlias[alias], err = mapping(m[alias]); err != nil {
+				return err
+			}
+			for _, rule := range keysInOrder(m[alias]) {
+				if !slices.Contains(c.Rules, rule) {
+					return refuse(byAlias[alias][rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
+				}
+				if _, err := scalar(byAlias[alias][rule]); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	for _, rule := range c.Rules {
 		var key []field
 		for _, name := range c.GroupBy {
 			if byRule, ok := byAlias[name]; ok {
-				if name, ok = byRule[rule]; !ok {
-					return refuse(c.node, "the alias %s has no field for the rule %s", c.GroupBy[len(key)], rule)
+				if byRule[rule] == nil {
+					return refuse(c.node, "the alias %s has no field for the rule %s", name, rule)
 				}
+				name, _ = scalar(byRule[rule])
 			}
 			f, err := fieldNamed(name)
 			if err != nil {
@@ -265,34 +278,6 @@ func (c *Correlation) resolveGroups(aliases *yaml.Node) error {
 		c.keys = append(c.keys, key)
 	}
 	return nil
-}
-
-// parseAliases gives the field that an alias stands for in each rule.
-func (c *Correlation) parseAliases(node *yaml.Node) (map[string]map[string]string, error) {
-	if node == nil {
-		return nil, nil
-	}
-	m, err := mapping(node)
-	if err != nil {
-		return nil, err
-	}
-	byAlias := make(map[string]map[string]string)
-	for _, alias := range keysInOrder(node) {
-		byRule, err := mapping(m[alias])
-		if err != nil {
-			return nil, err
-		}
-		byAlias[alias] = make(map[string]string)
-		for _, rule := range keysInOrder(m[alias]) {
-			if !slices.Contains(c.Rules, rule) {
-				return nil, refuse(byRule[rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
-			}
-			if byAlias[alias][rule], err = scalar(byRule[rule]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return byAlias, nil
 }
 
 // groupsBySource reports whether all events of a group have the same source.

@@ -63,18 +63,11 @@ var notForEvents = map[string]string{
 
 func parseModifiers(words []string) (modifiers, error) {
 	var m modifiers
+	flags := map[string]*bool{"all": &m.all, "cased": &m.cased, "expand": &m.expand, "neq": &m.neq, "fieldref": &m.fieldref}
 	for _, word := range words {
 		switch {
-		case word == "all":
-			m.all = true
-		case word == "cased":
-			m.cased = true
-		case word == "expand":
-			m.expand = true
-		case word == "neq":
-			m.neq = true
-		case word == "fieldref":
-			m.fieldref = true
+		case flags[word] != nil:
+			*flags[word] = true
 		case methods[word]:
 			if m.how != "" {
 				return m, fmt.Errorf("modifiers %s and %s cannot be combined", m.how, word)

@@ -279,32 +279,15 @@ func (l *loader) parse(root *yaml.Node) error {
 // the specification allows custom ones.
 func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
 	r := l.current
-	var err error
-	read := func(key string, into *string) {
-		if err == nil {
-			*into, err = scalar(m[key])
-		}
-	}
-	lists := func(key string, into *[]string) {
-		if err == nil {
-			*into, err = texts(m[key])
-		}
-	}
-	var taxonomy string
-	read("title", &r.Title)
-	read("id", &r.ID)
-	read("name", &r.Name)
-	read("status", &r.Status)
-	read("description", &r.Description)
-	read("author", &r.Author)
-	read("level", &r.Level)
-	read("taxonomy", &taxonomy)
-	lists("references", &r.References)
-	lists("tags", &r.Tags)
-	lists("falsepositives", &r.FalsePositives)
+	in := section{values: m}
+	r.Title, r.ID, r.Name = in.scalar("title"), in.scalar("id"), in.scalar("name")
+	r.Status, r.Description, r.Author = in.scalar("status"), in.scalar("description"), in.scalar("author")
+	r.Level, r.Tags = in.scalar("level"), in.texts("tags")
+	r.References, r.FalsePositives = in.texts("references"), in.texts("falsepositives")
+	taxonomy := in.scalar("taxonomy")
 	switch {
-	case err != nil:
-		return err
+	case in.err != nil:
+		return in.err
 	case r.Title == "":
 		return refuse(root, "a rule needs a title")
 	case utf8.RuneCountInString(r.Title) > 256:

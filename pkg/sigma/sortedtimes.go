@@ -146,7 +146,7 @@ func (s *sortedTimes) remove(e entry) bool {
 // until counts the entries up to and including a moment, and sums up their
 // weights.
 func (s *sortedTimes) until(moment int64) (n int, sum total) {
-	i := s.after(moment)
+	i := s.blockFor(after(moment))
 	if i < len(s.blocks)/2 {
 		for _, b := range s.blocks[:i] {
 			n += len(b.entries)
@@ -180,13 +180,8 @@ func (s *sortedTimes) within(timespan time.Duration, moment int64) (n int, sum t
 	return n - before, sum.minus(sumBefore)
 }
 
-// after is the index of the first block with an entry after a moment.
-func (s *sortedTimes) after(moment int64) int {
-	if n := len(s.blocks); n == 0 || s.blocks[n-1].last().at <= moment {
-		return n
-	}
-	return sort.Search(len(s.blocks), func(i int) bool { return s.blocks[i].last().at > moment })
-}
+// after is less than all entries after a moment, and not less than others.
+func after(moment int64) entry { return entry{moment + 1, math.MinInt64} }
 
 // before is the last entry before e.
 func (s *sortedTimes) before(e entry) (entry, bool) {
@@ -201,17 +196,17 @@ func (s *sortedTimes) before(e entry) (entry, bool) {
 
 // floor is the last moment not after the given one.
 func (s *sortedTimes) floor(moment int64) (int64, bool) {
-	e, ok := s.before(entry{moment + 1, math.MinInt64})
+	e, ok := s.before(after(moment))
 	return e.at, ok
 }
 
 // above is the first moment after the given one.
 func (s *sortedTimes) above(moment int64) (int64, bool) {
-	i := s.after(moment)
+	i := s.blockFor(after(moment))
 	if i == len(s.blocks) {
 		return 0, false
 	}
 	entries := s.blocks[i].entries
-	n := sort.Search(len(entries), func(k int) bool { return entries[k].at > moment })
+	n, _ := slices.BinarySearchFunc(entries, after(moment), entry.compare)
 	return entries[n].at, true
 }

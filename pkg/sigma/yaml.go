@@ -40,6 +40,22 @@ func scalar(node *yaml.Node) (string, error) {
 	return node.Value, nil
 }
 
+// A section reads the values of a map until one is wrong.
+type section struct {
+	values map[string]*yaml.Node
+	err    error
+}
+
+func (s *section) scalar(key string) string  { return read(s, key, scalar) }
+func (s *section) texts(key string) []string { return read(s, key, texts) }
+
+func read[T any](s *section, key string, parse func(*yaml.Node) (T, error)) (value T) {
+	if s.err == nil {
+		value, s.err = parse(s.values[key])
+	}
+	return value
+}
+
 // texts are those of a list, or one alone.
 func texts(node *yaml.Node) ([]string, error) {
 	if node == nil || node.Tag == "!!null" {
