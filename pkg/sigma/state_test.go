@@ -348,18 +348,18 @@ func TestForgetting(t *testing.T) {
 	records := randomLogins(rand.New(rand.NewPCG(5, 5)), 20_000)
 	classify(c, &event.Batch{Records: records})
 	for _, p := range c.partitions {
-		for _, w := range p.states {
+		for _, s := range p.states {
 			// An event counts once for each rule at most.
-			if most := 50 * len(w.correlation.rules); w.members.len() > most || cap(w.members.members) > 8*most ||
-				len(w.groups) > most {
+			if most := 50 * len(s.correlation.rules); s.members.len() > most || cap(s.members.members) > 8*most ||
+				len(s.groups) > most {
 				t.Errorf("%v holds %d members (room for %d), %d groups; want %d at most",
-					w.correlation, w.members.len(), cap(w.members.members), len(w.groups), most)
+					s.correlation, s.members.len(), cap(s.members.members), len(s.groups), most)
 			}
 		}
 	}
 }
 
-func TestTimeline(t *testing.T) {
+func TestSortedTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var line sortedTimes
 	var all []entry
