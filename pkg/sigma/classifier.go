@@ -174,8 +174,8 @@ func (c *Classifier) Classify(_ context.Context, batch *event.Batch) []*event.Ve
 	return c.results
 }
 
-// continued is what is remembered of a batch's partition, empty where the batch does
-// not continue what was read.
+// continued is what is remembered of a batch's partition, empty where the batch
+// does not continue what was read.
 func (c *Classifier) continued(batch *event.Batch) *partition {
 	key := partitionKey{batch.Topic, batch.Partition}
 	p := c.partitions[key]
@@ -269,7 +269,7 @@ func (c *Classifier) newVerdict() *event.Verdict {
 	return &v
 }
 
-// rank orders rules by who wins.
+// rank orders rules: the highest wins.
 func (r *Rule) rank() int {
 	rank := 4 * slices.Index(levels, r.Level)
 	if r.User {

@@ -223,8 +223,8 @@ func (c *Correlation) parseCondition(node *yaml.Node) error {
 	return nil
 }
 
-// checkCondition refuses a rule without a condition, and one whose condition
-// lacks a field, or has one, against the kind's want.
+// checkCondition refuses a correlation that has no condition, or whose condition
+// names no field where the kind needs one, or one where it does not.
 func (c *Correlation) checkCondition(field bool) error {
 	switch {
 	case c.condition.node == nil:
@@ -237,8 +237,8 @@ func (c *Correlation) checkCondition(field bool) error {
 	return nil
 }
 
-// resolveGroups finds the fields of the groups for each rule, by the aliases'
-// fields in that rule.
+// resolveGroups finds the fields of the groups for each rule. An alias stands
+// for another field in each rule.
 func (c *Correlation) resolveGroups(aliases *yaml.Node) error {
 	byAlias := make(map[string]map[string]*yaml.Node)
 	if aliases != nil {
@@ -306,14 +306,7 @@ func (l *loader) link(others map[string]*Rule) {
 			return err != nil
 		})
 	}
-	depths := make(map[*Rule]int)
-	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
-		if r.depth(depths) <= maxDepth {
-			return false
-		}
-		l.refused(r, errCircle(r))
-		return true
-	})
+	l.rules = withoutCircles(l.rules, l.refused)
 }
 
 // relink makes the correlations of a set refer to its own rules. It leaves out
@@ -327,18 +320,20 @@ func (s *RuleSet) relink() {
 			_ = r.link(known) // what is not in the set stays as it was linked
 		}
 	}
+	s.Rules = withoutCircles(s.Rules, func(r *Rule, err error) { s.Warnings = append(s.Warnings, problem(r, err)) })
+}
+
+// withoutCircles leaves out correlations that refer to each other in a circle,
+// or too deep.
+func withoutCircles(rules []*Rule, refused func(*Rule, error)) []*Rule {
 	depths := make(map[*Rule]int)
-	s.Rules = slices.DeleteFunc(s.Rules, func(r *Rule) bool {
+	return slices.DeleteFunc(rules, func(r *Rule) bool {
 		circle := r.depth(depths) > maxDepth
 		if circle {
-			s.Warnings = append(s.Warnings, problem(r, errCircle(r)))
+			refused(r, refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth))
 		}
 		return circle
 	})
-}
-
-func errCircle(r *Rule) error {
-	return refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth)
 }
 
 // index finds rules by id and by name. Ids go before names.

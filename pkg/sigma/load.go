@@ -39,7 +39,7 @@ var defaultRules embed.FS
 
 // DefaultRules loads the rules that are built in.
 func DefaultRules(options ...LoadOption) (*RuleSet, error) {
-	return load(defaultRules, append(options, func(l *loader) { l.strict = true }))
+	return Load(defaultRules, append(options, func(l *loader) { l.strict = true })...)
 }
 
 // Load reads all rules of a folder and those below it: files *.yml and *.yaml
@@ -47,10 +47,6 @@ func DefaultRules(options ...LoadOption) (*RuleSet, error) {
 // cannot be used are left out and reported by the error, which joins one
 // [Problem] for each: the set beside it holds the others.
 func Load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
-	return load(folder, options)
-}
-
-func load(folder fs.FS, options []LoadOption) (*RuleSet, error) {
 	l := newLoader(options)
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil && name != "." {
@@ -150,7 +146,7 @@ func newLoader(options []LoadOption) *loader {
 
 // finish applies filters, links correlations and sums up.
 func (l *loader) finish() (*RuleSet, error) {
-	l.refuseDoubles()
+	l.refuseDuplicates()
 	known := make(map[string]*Rule)
 	if !l.strict {
 		maps.Copy(known, builtIn()) // a user's rules may refer to these
@@ -180,7 +176,7 @@ func (l *loader) isRefused(w *Problem) bool {
 // builtIn finds the default rules by id and name.
 func builtIn() map[string]*Rule {
 	defaults.once.Do(func() {
-		rules, _ := DefaultRules() // those that load; tests see to the others
+		rules, _ := DefaultRules() // those that load: a test makes sure that all do
 		defaults.rules = index(rules.Rules)
 	})
 	return defaults.rules
@@ -237,7 +233,7 @@ func (l *loader) refused(r *Rule, err error) {
 
 func problem(r *Rule, err error) *Problem {
 	p := &Problem{File: r.File, Line: r.Line, Rule: r.Title, ID: r.ID, Reason: err.Error()}
-	var known *reason
+	var known *refusal
 	if errors.As(err, &known) {
 		p.Line = known.line
 	}
@@ -275,8 +271,8 @@ func (l *loader) parse(root *yaml.Node) error {
 	return l.detection(root, m)
 }
 
-// metadata reads what all kinds of rules have. Unknown keys are passed over:
-// the specification allows custom ones.
+// metadata reads what all kinds of rules have. Unknown keys are ignored: the
+// specification allows custom ones.
 func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
 	r := l.current
 	in := section{values: m}
@@ -352,8 +348,8 @@ func isOtherObject(name string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// refuseDoubles keeps the first of several rules with one id or name.
-func (l *loader) refuseDoubles() {
+// refuseDuplicates keeps the first of several rules with one id or name.
+func (l *loader) refuseDuplicates() {
 	seen := make(map[string]*Rule)
 	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
 		for _, key := range []string{r.ID, r.Name} {

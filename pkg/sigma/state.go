@@ -4,8 +4,8 @@ import "slices"
 
 // A state is what one correlation remembers of one partition: the events of
 // the last reach offsets that count for it, by group. Its memory is bounded by
-// their number: each takes 150 to 700 bytes, the more the fewer of them share a
-// group and a value.
+// their number: each takes 100 to 450 bytes, the more the fewer of them share a
+// group and a value, and temporal_ordered some for each rule of each group.
 type state struct {
 	correlation *Correlation
 	reach       int64
