@@ -8,6 +8,7 @@ var eventCountKind = kind{
 }
 
 type eventCount struct {
+	group
 	correlation *Correlation
 	events      sortedTimes
 }

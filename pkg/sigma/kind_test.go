@@ -18,6 +18,7 @@ var medianKind = kind{
 }
 
 type median struct {
+	group
 	correlation *Correlation
 	numbers     []entry
 }
@@ -124,8 +125,8 @@ func forgetsAll(t *testing.T, rules *RuleSet) {
 			if len(s.groups) != 0 || s.members.len() != 0 {
 				t.Errorf("%s keeps %d groups and %d members of nothing", s.correlation.Type, len(s.groups), s.members.len())
 			}
-			for _, g := range s.spare.spare {
-				if d, ok := g.tally.(interface{ kept() int }); ok && d.kept() != 0 {
+			for _, spare := range s.spare.spare {
+				if d, ok := spare.tally.(interface{ kept() int }); ok && d.kept() != 0 {
 					t.Errorf("%s keeps %d values of nothing", s.correlation.Type, d.kept())
 				}
 			}

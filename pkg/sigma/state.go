@@ -13,12 +13,13 @@ type state struct {
 
 	groups  map[fingerprint]*group
 	members queue
-	spare   pool[group] // emptied, with the memory that their tallies had
+	spare   pool[*group] // emptied, with the memory that they had
 }
 
 // A tally is what a kind of correlation keeps of the events of one group, in
 // whatever order of times they come.
 type tally interface {
+	of() *group
 	// add counts an event that matches one of the correlation's rules.
 	add(m *member, v *view, rule int)
 	// forget takes back what add did. An emptied tally is used again.
@@ -28,12 +29,15 @@ type tally interface {
 	measure(m *member) float64
 }
 
-// group is the events that count together.
+// group is the events that count together. It is a part of their tally: one
+// piece of memory, which a member points to by one word.
 type group struct {
 	key     fingerprint
 	members int
 	tally   tally
 }
+
+func (g *group) of() *group { return g }
 
 // member is one event that counts, kept in the order of offsets to forget it in
 // time.
@@ -42,7 +46,7 @@ type member struct {
 	at     int64 // its time, in nanoseconds since 1970
 	group  *group
 
-	// What the tally keeps to forget it.
+	// What the tally needs to forget it.
 	value       int64
 	occurrences *occurrences
 }
@@ -95,13 +99,17 @@ func (c *Correlation) group(v *view, rule int) (fingerprint, bool) {
 func (s *state) group(key fingerprint) *group {
 	g := s.groups[key]
 	if g == nil {
-		if g = s.spare.get(); g.tally == nil {
-			g.tally = s.newTally()
-		}
+		g = s.spare.get(s.newGroup)
 		g.key = key
 		s.groups[key] = g
 	}
 	return g
+}
+
+func (s *state) newGroup() *group {
+	t := s.newTally()
+	t.of().tally = t
+	return t.of()
 }
 
 // forget removes the events up to and including an offset.
@@ -161,19 +169,19 @@ func (q *queue) pop() {
 
 // pool keeps some values that are not in use, so that a state that forgets as
 // much as it adds allocates nothing.
-type pool[T any] struct{ spare []*T }
+type pool[T any] struct{ spare []T }
 
-func (p *pool[T]) get() *T {
+func (p *pool[T]) get(make func() T) T {
 	n := len(p.spare)
 	if n == 0 {
-		return new(T)
+		return make()
 	}
 	x := p.spare[n-1]
 	p.spare = p.spare[:n-1]
 	return x
 }
 
-func (p *pool[T]) put(x *T) {
+func (p *pool[T]) put(x T) {
 	const most = 1024
 	if len(p.spare) < most {
 		p.spare = append(p.spare, x)

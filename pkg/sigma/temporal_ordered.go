@@ -7,7 +7,7 @@ var temporalOrderedKind = kind{
 	check:  checkTemporalOrdered,
 	byRule: true,
 	tallies: func(c *Correlation) func() tally {
-		return func() tally { return &temporalOrdered{c, make([]sortedTimes, len(c.Rules))} }
+		return func() tally { return &temporalOrdered{correlation: c, matches: make([]sortedTimes, len(c.Rules))} }
 	},
 }
 
@@ -24,6 +24,7 @@ func checkTemporalOrdered(c *Correlation) error {
 }
 
 type temporalOrdered struct {
+	group
 	correlation *Correlation
 	matches     []sortedTimes // by rule, weighed by offsets
 }

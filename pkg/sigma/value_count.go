@@ -25,6 +25,7 @@ func (t *valueCount) add(m *member, v *view, _ int) {
 // counts at t where any of them covers t. So the number of distinct values at
 // t is a sum of steps up and down.
 type distinct struct {
+	group
 	*distincts
 	steps sortedTimes
 }
@@ -34,7 +35,7 @@ type distinct struct {
 type distincts struct {
 	correlation *Correlation
 	byValue     map[fingerprint]*occurrences // of each value in its group
-	spare       pool[occurrences]
+	spare       pool[*occurrences]
 }
 
 // occurrences are the times of one value in one group.
@@ -49,10 +50,10 @@ func newDistincts(c *Correlation) *distincts {
 
 // count counts an event of a value.
 func (t *distinct) count(m *member, value fingerprint) {
-	key := m.group.key.with(value)
+	key := t.key.with(value)
 	o := t.byValue[key]
 	if o == nil {
-		o = t.spare.get()
+		o = t.spare.get(func() *occurrences { return new(occurrences) })
 		o.key = key
 		t.byValue[key] = o
 	}

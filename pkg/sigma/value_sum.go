@@ -37,6 +37,7 @@ func checkSum(c *Correlation) error {
 }
 
 type valueSum struct {
+	group
 	correlation *Correlation
 	numbers     sortedTimes // weighed by the field's value
 }
