@@ -18,12 +18,11 @@ import (
 // Version is the ATT&CK release that the table holds.
 const Version = "19.2"
 
-// Errors of the lookups, to be told apart with errors.Is.
 var (
-	// ErrUnknown: no version of ATT&CK up to this one has such an id or name.
-	ErrUnknown = errors.New("not in ATT&CK Enterprise " + Version)
-	// ErrRevoked: ATT&CK has revoked or deprecated the id.
-	ErrRevoked = errors.New("withdrawn from ATT&CK Enterprise")
+	// errUnknown: no version of ATT&CK up to this one has such an id or name.
+	errUnknown = errors.New("not in ATT&CK Enterprise " + Version)
+	// errRevoked: ATT&CK has revoked or deprecated the id.
+	errRevoked = errors.New("withdrawn from ATT&CK Enterprise")
 )
 
 // Tactic is a column of the ATT&CK matrix: what an adversary wants to reach.
@@ -40,21 +39,18 @@ type Technique struct {
 	Tactics []string // ids in the matrix order; shared, not to be changed
 }
 
-// Parent is the id of the technique that a sub-technique belongs to, and empty
-// for a technique.
-func (t Technique) Parent() string {
-	parent, _, sub := strings.Cut(t.ID, ".")
-	if !sub {
-		return ""
-	}
-	return parent
+// Parent is the id of the technique that a sub-technique belongs to, and a
+// technique's own id.
+func Parent(id string) string {
+	id, _, _ = strings.Cut(id, ".")
+	return id
 }
 
-// Covers reports whether naming t is a right answer where id was expected:
-// t is that technique, or the parent of that sub-technique.
-func (t Technique) Covers(id string) bool {
-	rest, ok := strings.CutPrefix(id, t.ID)
-	return ok && (rest == "" || rest[0] == '.')
+// Answers reports whether naming the technique id is a right answer where
+// another was expected: it is that one, its parent, or a sub-technique of it.
+// Two sub-techniques of one parent are different, and no id answers nothing.
+func Answers(id, expected string) bool {
+	return id != "" && (id == expected || id == Parent(expected) || Parent(id) == expected)
 }
 
 // matrix lists the tactics as the columns of the matrix stand, left to right.
@@ -87,8 +83,7 @@ func Tactics() []Tactic { return slices.Clone(matrix[:]) }
 
 // TacticNamed finds a tactic by its id, tag or name, in any case and with
 // spaces, hyphens or underscores between the words. The name of an earlier
-// version, Defense Evasion, finds the tactic that kept its id. The error wraps
-// ErrUnknown.
+// version, Defense Evasion, finds the tactic that kept its id.
 func TacticNamed(name string) (Tactic, error) {
 	tag := strings.Map(func(r rune) rune {
 		if r == ' ' || r == '_' {
@@ -104,16 +99,12 @@ func TacticNamed(name string) (Tactic, error) {
 			return t, nil
 		}
 	}
-	return Tactic{}, fmt.Errorf("tactic %q: %w", name, ErrUnknown)
+	return Tactic{}, fmt.Errorf("tactic %q: %w", name, errUnknown)
 }
 
-// Techniques lists all live techniques and sub-techniques in the order of
-// their ids.
-func Techniques() []Technique { return slices.Clone(table().techniques) }
-
 // TechniqueByID finds a live technique or sub-technique; the case of the T
-// does not matter. The error wraps ErrRevoked, and names the successor if there
-// is one, where ATT&CK has withdrawn the id; else ErrUnknown.
+// does not matter. Where ATT&CK has withdrawn the id, the error says so and names
+// the successor if there is one.
 func TechniqueByID(id string) (Technique, error) {
 	known := table()
 	upper := strings.ToUpper(id)
@@ -122,11 +113,11 @@ func TechniqueByID(id string) (Technique, error) {
 	}
 	if w, ok := known.withdrawn[upper]; ok {
 		if w.successor == "" {
-			return Technique{}, fmt.Errorf("technique %s (%s): %w: deprecated", upper, w.name, ErrRevoked)
+			return Technique{}, fmt.Errorf("technique %s (%s): %w: deprecated", upper, w.name, errRevoked)
 		}
-		return Technique{}, fmt.Errorf("technique %s (%s): %w: revoked by %s", upper, w.name, ErrRevoked, w.successor)
+		return Technique{}, fmt.Errorf("technique %s (%s): %w: revoked by %s", upper, w.name, errRevoked, w.successor)
 	}
-	return Technique{}, fmt.Errorf("technique %q: %w", id, ErrUnknown)
+	return Technique{}, fmt.Errorf("technique %q: %w", id, errUnknown)
 }
 
 var (

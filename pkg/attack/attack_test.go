@@ -13,7 +13,7 @@ import (
 
 func ExampleTechniqueByID() {
 	spraying, err := attack.TechniqueByID("t1110.003")
-	fmt.Println(spraying.ID, spraying.Name, spraying.Tactics, spraying.Parent(), err)
+	fmt.Println(spraying.ID, spraying.Name, spraying.Tactics, attack.Parent(spraying.ID), err)
 
 	_, err = attack.TechniqueByID("T1086")
 	fmt.Println(errors.Is(err, attack.ErrRevoked), err)
@@ -39,15 +39,34 @@ func ExampleTacticNamed() {
 	// TA0005 Stealth
 }
 
-func ExampleTechnique_Covers() {
-	bruteForce, _ := attack.TechniqueByID("T1110")
-	fmt.Println(bruteForce.Covers("T1110"), bruteForce.Covers("T1110.003"), bruteForce.Covers("T1111"))
-
-	spraying, _ := attack.TechniqueByID("T1110.003")
-	fmt.Println(spraying.Covers("T1110"))
+func ExampleAnswers() {
+	for _, id := range []string{"T1110", "T1110.003", "T1110.001", "T1111"} {
+		fmt.Println(id, attack.Answers(id, "T1110.003"), attack.Answers(id, "T1110"))
+	}
 	// Output:
-	// true true false
-	// false
+	// T1110 true true
+	// T1110.003 true true
+	// T1110.001 false true
+	// T1111 false false
+}
+
+func TestAnswers(t *testing.T) {
+	for _, test := range []struct {
+		id, expected string
+		want         bool
+	}{
+		{"", "", false},
+		{"", "T1110", false},
+		{"T1110", "", false},
+		{"T1110.003", "", false},
+		{"T111", "T1110", false},
+		{"T1110", "T111", false},
+		{"T1110.003", "T1110.00", false},
+	} {
+		if got := attack.Answers(test.id, test.expected); got != test.want {
+			t.Errorf("Answers(%q, %q) = %v", test.id, test.expected, got)
+		}
+	}
 }
 
 // The counts are those of the release: 858 technique ids, 161 of them withdrawn.
@@ -68,10 +87,8 @@ func TestTableIsTheRelease(t *testing.T) {
 		if i > 0 && techniques[i-1].ID >= technique.ID {
 			t.Errorf("%s stands after %s", technique.ID, techniques[i-1].ID)
 		}
-		if parent := technique.Parent(); parent != "" {
-			if _, err := attack.TechniqueByID(parent); err != nil {
-				t.Errorf("parent of %s: %v", technique.ID, err)
-			}
+		if _, err := attack.TechniqueByID(attack.Parent(technique.ID)); err != nil {
+			t.Errorf("parent of %s: %v", technique.ID, err)
 		}
 		if !slices.IsSortedFunc(technique.Tactics, func(a, b string) int { return column(t, a) - column(t, b) }) {
 			t.Errorf("%s: tactics %v are not in the matrix order", technique.ID, technique.Tactics)

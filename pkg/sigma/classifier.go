@@ -15,17 +15,10 @@ import (
 	"soclab/pkg/tracing/spans"
 )
 
-// DefaultReach is the number of offsets that a correlation looks back, itself
-// included, unless the option Reach says otherwise.
-const DefaultReach = 200_000
-
-// An Option changes a classifier.
-type Option func(*Classifier)
-
-// Reach sets how many offsets of a partition, the current one included, a
-// correlation looks back at most, however long its timespan is. Its memory
-// grows with it.
-func Reach(offsets int64) Option { return func(c *Classifier) { c.reach = offsets } }
+// reach is how many offsets of a partition, the current one included, a
+// correlation looks back at most, however long its timespan is. Its memory grows
+// with it.
+const reach = 200_000
 
 // Classifier says of each event which rules match it. It remembers, by
 // partition, what its correlations need. It is for one goroutine.
@@ -65,24 +58,23 @@ type partitionKey struct {
 
 // partition is what is remembered of one partition.
 type partition struct {
-	last    int64 // the offset read last
-	replay  bool  // whether it was read again
-	windows []*window
+	last   int64    // the offset read last
+	replay bool     // whether it was read again
+	states []*state // of the correlations in the plan
 }
 
 // NewClassifier makes a classifier for the rules of a set, which must not be
 // changed any more. Rules that correlations refer to count by themselves only
 // where one of them says generate.
-func NewClassifier(rules *RuleSet, options ...Option) *Classifier {
+func NewClassifier(rules *RuleSet) *Classifier { return newClassifier(rules, reach) }
+
+func newClassifier(rules *RuleSet, reach int64) *Classifier {
 	c := &Classifier{
-		reach:      DefaultReach,
+		reach:      reach,
 		lanes:      make(map[lane][]int),
 		partitions: make(map[partitionKey]*partition),
 		verdicts:   make(map[string]*event.Verdict),
 		benign:     event.Verdict{Class: event.Benign},
-	}
-	for _, option := range options {
-		option(c)
 	}
 	c.arrange(rules)
 	return c
@@ -178,14 +170,8 @@ func (c *Classifier) Classify(_ context.Context, batch *event.Batch) {
 	p.replay = batch.Replay
 }
 
-// Forget drops what is remembered of a partition, such as one that is now
-// consumed elsewhere.
-func (c *Classifier) Forget(topic string, partition int) {
-	delete(c.partitions, partitionKey{topic, partition})
-}
-
-// continued is the state of a batch's partition, empty where the batch does
-// not continue what was read.
+// continued is what is remembered of a batch's partition, empty where the batch
+// does not continue what was read.
 func (c *Classifier) continued(batch *event.Batch) *partition {
 	key := partitionKey{batch.Topic, batch.Partition}
 	p := c.partitions[key]
@@ -194,7 +180,7 @@ func (c *Classifier) continued(batch *event.Batch) *partition {
 	}
 	p = new(partition)
 	for _, planned := range c.plan[c.plain:] {
-		p.windows = append(p.windows, newWindow(planned.rule.Correlation, c.reach))
+		p.states = append(p.states, newState(planned.rule.Correlation, c.reach))
 	}
 	c.partitions[key] = p
 	return p
@@ -216,7 +202,7 @@ func (c *Classifier) classify(p *partition, r *event.Record) *event.Verdict {
 	}
 	for i := c.due.next(c.plain); i >= 0; i = c.due.next(i + 1) {
 		members := c.plan[i].members
-		if p.windows[i-c.plain].add(&c.view, r.Offset, func(rule int) bool { return c.matched.has(members[rule]) }) {
+		if p.states[i-c.plain].add(&c.view, r.Offset, func(rule int) bool { return c.matched.has(members[rule]) }) {
 			c.match(i)
 		}
 	}
@@ -279,9 +265,9 @@ func (c *Classifier) newVerdict() *event.Verdict {
 	return &v
 }
 
-// rank orders rules by who wins.
+// rank orders rules: the highest wins.
 func (r *Rule) rank() int {
-	rank := 4 * slices.Index(Levels, r.Level)
+	rank := 4 * slices.Index(levels, r.Level)
 	if r.User {
 		rank += 2
 	}

@@ -23,45 +23,68 @@ import (
 // condition holds for them; a temporal_ordered correlation is matched by the
 // event that completes the sequence. Nothing is reset by a match.
 type Correlation struct {
-	Type     string   // event_count, value_count, value_sum, value_avg, temporal or temporal_ordered
+	Type     string   // one of kinds, such as event_count
 	Rules    []string // ids or names, as in the rule
 	GroupBy  []string // fields or aliases
-	Field    []string // that is counted, summed or averaged
 	Timespan time.Duration
-	Generate bool // whether matches of Rules count by themselves, too
 
-	condition []bound
+	kind      kind
+	condition condition
+	generate  bool      // whether matches of Rules count by themselves, too
 	keys      [][]field // by rule, in the order of GroupBy
-	values    []field
-	rules     []*Rule // linked
+	values    []field   // that are counted, summed or averaged
+	rules     []*Rule   // linked
 	node      *yaml.Node
-	aliases   map[string]map[string]string // alias, rule, field
 }
 
-// bound is one comparison of a correlation's condition.
+// A kind is a type of correlation. Each has a file of its own.
+type kind struct {
+	// check refuses a condition or fields that the kind has no use for, and
+	// completes a condition that may be left out.
+	check func(*Correlation) error
+	// byRule: an event counts once for each of the rules that it matches,
+	// instead of once in all.
+	byRule bool
+	// tallies gives what makes the tallies of one partition's groups.
+	tallies func(*Correlation) func() tally
+}
+
+// kinds are the types of correlation that are supported.
+var kinds = map[string]kind{
+	"event_count":      eventCountKind,
+	"value_count":      valueCountKind,
+	"value_sum":        valueSumKind,
+	"value_avg":        valueAvgKind,
+	"temporal":         temporalKind,
+	"temporal_ordered": temporalOrderedKind,
+}
+
+// condition is what a correlation asks of a measure.
+type condition struct {
+	node, field *yaml.Node // nil where the rule has none
+	bounds      []bound
+}
+
+// bound is one comparison of a condition.
 type bound struct {
-	how   string
+	holds func(measure, value float64) bool
 	value float64
 }
 
-func (c *Correlation) met(x float64) bool {
-	for _, b := range c.condition {
-		ok := false
-		switch b.how {
-		case "gt":
-			ok = x > b.value
-		case "gte":
-			ok = x >= b.value
-		case "lt":
-			ok = x < b.value
-		case "lte":
-			ok = x <= b.value
-		case "eq":
-			ok = x == b.value
-		case "neq":
-			ok = x != b.value
-		}
-		if !ok {
+// comparisons are the keys of a condition, and field, which compares nothing.
+var comparisons = map[string]func(measure, value float64) bool{
+	"gt":    func(x, value float64) bool { return x > value },
+	"gte":   func(x, value float64) bool { return x >= value },
+	"lt":    func(x, value float64) bool { return x < value },
+	"lte":   func(x, value float64) bool { return x <= value },
+	"eq":    func(x, value float64) bool { return x == value },
+	"neq":   func(x, value float64) bool { return x != value },
+	"field": nil,
+}
+
+func (c *Correlation) met(measure float64) bool {
+	for _, b := range c.condition.bounds {
+		if !b.holds(measure, b.value) {
 			return false
 		}
 	}
@@ -70,68 +93,61 @@ func (c *Correlation) met(x float64) bool {
 
 const maxCorrelated = 64 // rules of one correlation
 
-var (
-	correlationKeys = map[string]bool{"type": true, "rules": true, "group-by": true, "timespan": true,
-		"condition": true, "aliases": true, "generate": true}
-	conditionKeys = map[string]bool{"gt": true, "gte": true, "lt": true, "lte": true, "eq": true, "neq": true, "field": true}
-)
+var correlationKeys = map[string]bool{"type": true, "rules": true, "group-by": true, "timespan": true,
+	"condition": true, "aliases": true, "generate": true}
 
 // correlation reads a correlation rule.
 func (l *loader) correlation(m map[string]*yaml.Node) error {
 	node := m["correlation"]
-	section, err := mapping(node)
+	values, err := mapping(node)
 	if err != nil {
 		return err
 	}
 	if err := unknownKey(node, correlationKeys); err != nil {
 		return err
 	}
-	c := &Correlation{node: node}
-	if c.Type, err = scalar(section["type"]); err != nil {
-		return err
+	in := section{values: values}
+	c := &Correlation{node: node, Type: in.scalar("type"), Rules: in.texts("rules"), GroupBy: in.texts("group-by")}
+	if in.err != nil {
+		return in.err
 	}
-	switch c.Type {
-	case "event_count", "value_count", "value_sum", "value_avg", "temporal", "temporal_ordered":
-	case "value_median", "value_percentile":
-		return refuse(section["type"], "%s is not supported: it needs all values of a window in order; use value_avg or value_count", c.Type)
+	switch k, known := kinds[c.Type]; {
+	case known:
+		c.kind = k
+	case c.Type == "value_median" || c.Type == "value_percentile":
+		return refuse(values["type"], "%s is not supported: it needs all values of a window in order; use value_avg or value_count", c.Type)
 	default:
-		return refuse(node, "type %q is not known: use event_count, value_count, value_sum, value_avg, temporal or temporal_ordered", c.Type)
-	}
-	if c.Rules, err = texts(section["rules"]); err != nil {
-		return err
+		return refuse(node, "type %q is not known: use %s", c.Type, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	}
 	if len(c.Rules) == 0 || len(c.Rules) > maxCorrelated {
 		return refuse(node, "a correlation needs rules, %d at most", maxCorrelated)
 	}
 	for i, name := range c.Rules {
 		if slices.Contains(c.Rules[:i], name) {
-			return refuse(section["rules"], "the rule %q comes twice", name)
+			return refuse(values["rules"], "the rule %q comes twice", name)
 		}
 	}
-	if c.GroupBy, err = texts(section["group-by"]); err != nil {
+	if c.Timespan, err = timespan(node, values["timespan"]); err != nil {
 		return err
 	}
-	if c.Timespan, err = timespan(node, section["timespan"]); err != nil {
+	if err := c.parseCondition(values["condition"]); err != nil {
 		return err
 	}
-	if err := c.parseCondition(section["condition"]); err != nil {
+	if err := c.resolveGroups(values["aliases"]); err != nil {
 		return err
 	}
-	if err := c.parseAliases(section["aliases"]); err != nil {
+	if err := c.kind.check(c); err != nil {
 		return err
 	}
 	// The specification shows generate beside level, its reference
 	// implementation reads it inside the section.
-	for _, g := range []*yaml.Node{section["generate"], m["generate"]} {
+	for _, g := range []*yaml.Node{values["generate"], m["generate"]} {
 		if g == nil {
 			continue
 		}
-		if c.Generate, err = boolean(g); err != nil {
+		if c.generate, err = boolean(g); err != nil {
 			return err
 		}
-	}
-	if err := c.resolveFields(); err != nil {
-		return err
 	}
 	if !c.groupsBySource() {
 		l.warn(node, "does not group by source.ip: it sees the events of its partition only, and counts less where there are several")
@@ -162,13 +178,8 @@ func timespan(section, node *yaml.Node) (time.Duration, error) {
 }
 
 func (c *Correlation) parseCondition(node *yaml.Node) error {
-	temporal := strings.HasPrefix(c.Type, "temporal")
-	if node == nil && temporal {
-		c.condition = []bound{{"gte", float64(len(c.Rules))}}
-		return nil
-	}
 	if node == nil {
-		return refuse(c.node, "%s needs a condition such as gte: 10", c.Type)
+		return nil
 	}
 	if node.Kind == yaml.ScalarNode {
 		return refuse(node, "a condition in words is not supported: use a count such as gte: 2, or leave it out for all rules")
@@ -177,78 +188,86 @@ func (c *Correlation) parseCondition(node *yaml.Node) error {
 	if err != nil {
 		return err
 	}
-	if err := unknownKey(node, conditionKeys); err != nil {
+	if err := unknownKey(node, comparisons); err != nil {
 		return err
 	}
-	if c.Field, err = texts(m["field"]); err != nil {
+	c.condition = condition{node: node, field: m["field"]}
+	names, err := texts(m["field"])
+	if err != nil {
 		return err
 	}
-	for _, how := range keysInOrder(node) {
-		if how == "field" {
+	for _, name := range names {
+		f, err := fieldNamed(name)
+		if err != nil {
+			return at(m["field"], err)
+		}
+		c.values = append(c.values, f)
+	}
+	for _, key := range keysInOrder(node) {
+		if comparisons[key] == nil {
 			continue
 		}
-		text, err := scalar(m[how])
+		text, err := scalar(m[key])
 		if err != nil {
 			return err
 		}
 		n, err := parseNumber(text)
 		if err != nil {
-			return at(m[how], err)
+			return at(m[key], err)
 		}
-		c.condition = append(c.condition, bound{how, n})
+		c.condition.bounds = append(c.condition.bounds, bound{comparisons[key], n})
 	}
-	counts := strings.HasPrefix(c.Type, "value_")
-	switch {
-	case len(c.condition) == 0 || len(c.condition) > 2:
+	if n := len(c.condition.bounds); n == 0 || n > 2 {
 		return refuse(node, "a condition has one comparison, or two for a range: gt, gte, lt, lte, eq or neq")
-	case counts && len(c.Field) == 0:
-		return refuse(node, "the condition of %s needs a field", c.Type)
-	case !counts && len(c.Field) > 0:
-		return refuse(m["field"], "the condition of %s has no field: use value_count for distinct values", c.Type)
-	case c.Type == "temporal_ordered" && !(len(c.condition) == 1 && c.condition[0].value == float64(len(c.Rules)) &&
-		(c.condition[0].how == "gte" || c.condition[0].how == "eq")):
-		return refuse(node, "temporal_ordered is supported for all of its rules only: leave the condition out")
 	}
 	return nil
 }
 
-func (c *Correlation) parseAliases(node *yaml.Node) error {
-	if node == nil {
-		return nil
+// checkCondition refuses a correlation that has no condition, or whose condition
+// names no field where the kind needs one, or one where it does not.
+func (c *Correlation) checkCondition(field bool) error {
+	switch {
+	case c.condition.node == nil:
+		return refuse(c.node, "%s needs a condition such as gte: 10", c.Type)
+	case field && len(c.values) == 0:
+		return refuse(c.condition.node, "the condition of %s needs a field", c.Type)
+	case !field && len(c.values) > 0:
+		return refuse(c.condition.field, "the condition of %s has no field: use value_count for distinct values", c.Type)
 	}
-	m, err := mapping(node)
-	if err != nil {
-		return err
-	}
-	c.aliases = make(map[string]map[string]string)
-	for _, alias := range keysInOrder(node) {
-		byRule, err := mapping(m[alias])
+	return nil
+}
+
+// resolveGroups finds the fields of the groups for each rule. An alias stands
+// for another field in each rule.
+func (c *Correlation) resolveGroups(aliases *yaml.Node) error {
+	byAlias := make(map[string]map[string]*yaml.Node)
+	if aliases != nil {
+		m, err := mapping(aliases)
 		if err != nil {
 			return err
 		}
-		c.aliases[alias] = make(map[string]string)
-		for _, rule := range keysInOrder(m[alias]) {
-			if !slices.Contains(c.Rules, rule) {
-				return refuse(byRule[rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
-			}
-			if c.aliases[alias][rule], err = scalar(byRule[rule]); err != nil {
+		for _, alias := range keysInOrder(aliases) {
+			if byAlias[alias], err = mapping(m[alias]); err != nil {
 				return err
+			}
+			for _, rule := range keysInOrder(m[alias]) {
+				if !slices.Contains(c.Rules, rule) {
+					return refuse(byAlias[alias][rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
+				}
+				if _, err := scalar(byAlias[alias][rule]); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	return nil
-}
-
-// resolveFields finds the fields of the groups for each rule, and the counted
-// ones.
-func (c *Correlation) resolveFields() error {
 	for _, rule := range c.Rules {
 		var key []field
 		for _, name := range c.GroupBy {
-			if byRule, ok := c.aliases[name]; ok {
-				if name, ok = byRule[rule]; !ok {
-					return refuse(c.node, "the alias %s has no field for the rule %s", c.GroupBy[len(key)], rule)
+			if byRule, ok := byAlias[name]; ok {
+				if byRule[rule] == nil {
+					return refuse(c.node, "the alias %s has no field for the rule %s", name, rule)
 				}
+				name, _ = scalar(byRule[rule])
 			}
 			f, err := fieldNamed(name)
 			if err != nil {
@@ -257,21 +276,6 @@ func (c *Correlation) resolveFields() error {
 			key = append(key, f)
 		}
 		c.keys = append(c.keys, key)
-	}
-	for _, name := range c.Field {
-		f, err := fieldNamed(name)
-		if err != nil {
-			return at(c.node, err)
-		}
-		c.values = append(c.values, f)
-	}
-	if c.Type == "value_sum" || c.Type == "value_avg" {
-		if len(c.values) != 1 || c.values[0].kind() != event.KindInteger {
-			return refuse(c.node, "%s needs one field that holds numbers, not %s", c.Type, strings.Join(c.Field, ", "))
-		}
-		for i := range c.condition {
-			c.condition[i].value *= float64(c.values[0].unit)
-		}
 	}
 	return nil
 }
@@ -302,14 +306,7 @@ func (l *loader) link(others map[string]*Rule) {
 			return err != nil
 		})
 	}
-	depths := make(map[*Rule]int)
-	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
-		if r.depth(depths) <= maxDepth {
-			return false
-		}
-		l.refused(r, errCircle(r))
-		return true
-	})
+	l.rules = withoutCircles(l.rules, l.refused)
 }
 
 // relink makes the correlations of a set refer to its own rules. It leaves out
@@ -323,18 +320,20 @@ func (s *RuleSet) relink() {
 			_ = r.link(known) // what is not in the set stays as it was linked
 		}
 	}
+	s.Rules = withoutCircles(s.Rules, func(r *Rule, err error) { s.Warnings = append(s.Warnings, problem(r, err)) })
+}
+
+// withoutCircles leaves out correlations that refer to each other in a circle,
+// or too deep.
+func withoutCircles(rules []*Rule, refused func(*Rule, error)) []*Rule {
 	depths := make(map[*Rule]int)
-	s.Rules = slices.DeleteFunc(s.Rules, func(r *Rule) bool {
+	return slices.DeleteFunc(rules, func(r *Rule) bool {
 		circle := r.depth(depths) > maxDepth
 		if circle {
-			s.Warnings = append(s.Warnings, problem(r, errCircle(r)))
+			refused(r, refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth))
 		}
 		return circle
 	})
-}
-
-func errCircle(r *Rule) error {
-	return refuse(r.Correlation.node, "correlations refer to each other in a circle, or more than %d deep", maxDepth)
 }
 
 // index finds rules by id and by name. Ids go before names.
@@ -381,7 +380,7 @@ func silent(rules []*Rule) map[*Rule]bool {
 	result := make(map[*Rule]bool)
 	for _, generate := range []bool{false, true} {
 		for _, r := range rules {
-			if c := r.Correlation; c != nil && c.Generate == generate {
+			if c := r.Correlation; c != nil && c.generate == generate {
 				for _, member := range c.rules {
 					result[member] = !generate
 				}

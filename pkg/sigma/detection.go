@@ -36,18 +36,10 @@ func logSource(root, node *yaml.Node) (LogSource, route, error) {
 	if err != nil {
 		return LogSource{}, route{}, err
 	}
-	var source LogSource
-	for _, part := range []struct {
-		key  string
-		into *string
-	}{
-		{"category", &source.Category}, {"product", &source.Product}, {"service", &source.Service},
-	} {
-		text, err := scalar(m[part.key])
-		if err != nil {
-			return LogSource{}, route{}, err
-		}
-		*part.into = strings.ToLower(text)
+	in := section{values: m}
+	source := LogSource{strings.ToLower(in.scalar("category")), strings.ToLower(in.scalar("product")), strings.ToLower(in.scalar("service"))}
+	if in.err != nil {
+		return LogSource{}, route{}, in.err
 	}
 	r, err := routeOf(source)
 	return source, r, at(node, err)

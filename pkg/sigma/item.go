@@ -63,18 +63,11 @@ var notForEvents = map[string]string{
 
 func parseModifiers(words []string) (modifiers, error) {
 	var m modifiers
+	flags := map[string]*bool{"all": &m.all, "cased": &m.cased, "expand": &m.expand, "neq": &m.neq, "fieldref": &m.fieldref}
 	for _, word := range words {
 		switch {
-		case word == "all":
-			m.all = true
-		case word == "cased":
-			m.cased = true
-		case word == "expand":
-			m.expand = true
-		case word == "neq":
-			m.neq = true
-		case word == "fieldref":
-			m.fieldref = true
+		case flags[word] != nil:
+			*flags[word] = true
 		case methods[word]:
 			if m.how != "" {
 				return m, fmt.Errorf("modifiers %s and %s cannot be combined", m.how, word)
@@ -303,7 +296,7 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matc
 	}
 	s := f.sources[0]
 	var rest []matcher
-	numbers := make(map[int64]struct{})
+	var numbers []int64
 	texts := make(map[string]struct{})
 	for i, value := range values {
 		want, literal := parsePattern(value.Value).plain()
@@ -314,7 +307,7 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matc
 		case s.kind() == event.KindText:
 			texts[foldString(want)] = struct{}{}
 		case s.kind() == event.KindInteger && isNumber && f.unit == 1:
-			numbers[n] = struct{}{}
+			numbers = append(numbers, n)
 		default:
 			rest = append(rest, matchers[i])
 		}
@@ -332,19 +325,15 @@ func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matc
 }
 
 // amongNumbers is a binary search: faster than a map for what a rule lists.
-func amongNumbers(s source, numbers map[int64]struct{}) matcher {
-	sorted := make([]int64, 0, len(numbers))
-	for n := range numbers {
-		sorted = append(sorted, n)
-	}
-	slices.Sort(sorted)
+func amongNumbers(s source, numbers []int64) matcher {
+	slices.Sort(numbers)
 	field := event.Field(s)
 	return matcher{cost: 8, match: func(v *view) bool {
 		n := field.Int(v.event)
 		if !n.Known {
 			return false
 		}
-		_, ok := slices.BinarySearch(sorted, n.Value)
+		_, ok := slices.BinarySearch(numbers, n.Value)
 		return ok
 	}}
 }
@@ -434,15 +423,10 @@ func compareFields(f field, how string, cased bool, name string) (matcher, error
 	if cased {
 		form = plain
 	}
-	same := func(a, b string) bool { return a == b }
-	switch how {
-	case "contains":
-		same = strings.Contains
-	case "startswith":
-		same = strings.HasPrefix
-	case "endswith":
-		same = strings.HasSuffix
-	}
+	same := map[string]func(a, b string) bool{
+		"":         func(a, b string) bool { return a == b },
+		"contains": strings.Contains, "startswith": strings.HasPrefix, "endswith": strings.HasSuffix,
+	}[how]
 	return f.each(func(a source) matcher {
 		return other.each(func(b source) matcher {
 			return matcher{cost: 20, match: func(v *view) bool {

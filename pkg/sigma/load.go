@@ -30,8 +30,8 @@ type RuleSet struct {
 	filters []*filter
 }
 
-// MaxFile is the size in bytes above which a rule file is refused.
-const MaxFile = 1 << 20
+// maxFile is the size in bytes above which a rule file is refused.
+const maxFile = 1 << 20
 
 // A LoadOption changes how rules are loaded.
 type LoadOption func(*loader)
@@ -95,7 +95,7 @@ func load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
 			return nil
 		}
 		info, err := d.Info()
-		if err == nil && info.Size() > MaxFile {
+		if err == nil && info.Size() > maxFile {
 			err = errTooLarge
 		}
 		var text []byte
@@ -182,7 +182,7 @@ func newLoader(options []LoadOption) *loader {
 
 // finish applies filters, links correlations and sums up.
 func (l *loader) finish() (*RuleSet, error) {
-	l.refuseDoubles()
+	l.refuseDuplicates()
 	known := make(map[string]*Rule)
 	if !l.strict {
 		maps.Copy(known, builtIn()) // a user's rules may refer to these
@@ -212,7 +212,7 @@ func (l *loader) isRefused(w *Problem) bool {
 // builtIn finds the default rules by id and name.
 func builtIn() map[string]*Rule {
 	defaults.once.Do(func() {
-		rules, _ := DefaultRules() // those that load; tests see to the others
+		rules, _ := DefaultRules() // those that load: a test makes sure that all do
 		defaults.rules = index(rules.Rules)
 	})
 	return defaults.rules
@@ -223,7 +223,7 @@ var defaults struct {
 	rules map[string]*Rule
 }
 
-var errTooLarge = fmt.Errorf("the file is larger than %d bytes", MaxFile)
+var errTooLarge = fmt.Errorf("the file is larger than %d bytes", maxFile)
 
 func (l *loader) unreadable(name string, err error) {
 	l.problems = append(l.problems, &Problem{File: name, Reason: err.Error()})
@@ -232,7 +232,7 @@ func (l *loader) unreadable(name string, err error) {
 // file reads the documents of one file.
 func (l *loader) file(name string, text []byte) {
 	l.name, l.expanded = name, 0
-	if len(text) > MaxFile {
+	if len(text) > maxFile {
 		l.unreadable(name, errTooLarge)
 		return
 	}
@@ -269,7 +269,7 @@ func (l *loader) refused(r *Rule, err error) {
 
 func problem(r *Rule, err error) *Problem {
 	p := &Problem{File: r.File, Line: r.Line, Rule: r.Title, ID: r.ID, Reason: err.Error()}
-	var known *reason
+	var known *refusal
 	if errors.As(err, &known) {
 		p.Line = known.line
 	}
@@ -307,36 +307,19 @@ func (l *loader) parse(root *yaml.Node) error {
 	return l.detection(root, m)
 }
 
-// metadata reads what all kinds of rules have. Unknown keys are passed over:
-// the specification allows custom ones.
+// metadata reads what all kinds of rules have. Unknown keys are ignored: the
+// specification allows custom ones.
 func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
 	r := l.current
-	var err error
-	read := func(key string, into *string) {
-		if err == nil {
-			*into, err = scalar(m[key])
-		}
-	}
-	lists := func(key string, into *[]string) {
-		if err == nil {
-			*into, err = texts(m[key])
-		}
-	}
-	var taxonomy string
-	read("title", &r.Title)
-	read("id", &r.ID)
-	read("name", &r.Name)
-	read("status", &r.Status)
-	read("description", &r.Description)
-	read("author", &r.Author)
-	read("level", &r.Level)
-	read("taxonomy", &taxonomy)
-	lists("references", &r.References)
-	lists("tags", &r.Tags)
-	lists("falsepositives", &r.FalsePositives)
+	in := section{values: m}
+	r.Title, r.ID, r.Name = in.scalar("title"), in.scalar("id"), in.scalar("name")
+	r.Status, r.Description, r.Author = in.scalar("status"), in.scalar("description"), in.scalar("author")
+	r.Level, r.Tags = in.scalar("level"), in.texts("tags")
+	r.References, r.FalsePositives = in.texts("references"), in.texts("falsepositives")
+	taxonomy := in.scalar("taxonomy")
 	switch {
-	case err != nil:
-		return err
+	case in.err != nil:
+		return in.err
 	case r.Title == "":
 		return refuse(root, "a rule needs a title")
 	case utf8.RuneCountInString(r.Title) > 256:
@@ -348,9 +331,9 @@ func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
 	case taxonomy != "" && taxonomy != "sigma":
 		return refuse(m["taxonomy"], "taxonomy %q is not known: use sigma", taxonomy)
 	case r.Level == "":
-		r.Level = Levels[0]
-	case !slices.Contains(Levels, r.Level):
-		return refuse(m["level"], "level %q is not known: use %s", r.Level, strings.Join(Levels, ", "))
+		r.Level = levels[0]
+	case !slices.Contains(levels, r.Level):
+		return refuse(m["level"], "level %q is not known: use %s", r.Level, strings.Join(levels, ", "))
 	}
 	if r.ID == "" {
 		r.ID = r.Name
@@ -401,8 +384,8 @@ func isOtherObject(name string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// refuseDoubles keeps the first of several rules with one id or name.
-func (l *loader) refuseDoubles() {
+// refuseDuplicates keeps the first of several rules with one id or name.
+func (l *loader) refuseDuplicates() {
 	seen := make(map[string]*Rule)
 	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool {
 		for _, key := range []string{r.ID, r.Name} {

@@ -35,7 +35,7 @@ func TestLoad(t *testing.T) {
 		"c.yml":       "title: C\nid: A\nlogsource: {category: web}\ndetection: {s: {url.path: /}, condition: s}",
 		"d.yml":       web("D", "low", "d") + "title: [",
 		"empty.yml":   "---\n",
-		"large.yml":   strings.Repeat("# much\n", MaxFile/7+1),
+		"large.yml":   strings.Repeat("# much\n", maxFile/7+1),
 		"leaf.yml":    "title: Leaf\ncorrelation: {type: event_count, rules: [B2], group-by: [source.ip], timespan: 1m, condition: {gte: 2}}\n",
 	}))
 	if got := titles(rules.Rules); got != "A, B1, B3, D" {
@@ -244,7 +244,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil && len(Problems(err)) == 0 {
 			t.Errorf("an error without a problem: %v", err)
 		}
-		c := NewClassifier(rules, Reach(10))
+		c := newClassifier(rules, 10)
 		v := verdicts(c, batchOf(e, e, e))
 		for _, r := range rules.Rules {
 			if r.Matches(e) && len(v[0].Matches) == 0 && r.Correlation == nil && c.reportedRule(r) {

@@ -49,26 +49,26 @@ func Problems(err error) []*Problem {
 	return nil
 }
 
-// reason is a problem whose rule and file are not known yet.
-type reason struct {
+// refusal is a problem whose rule and file are not known yet.
+type refusal struct {
 	line int
 	text string
 }
 
-func (r *reason) Error() string { return r.text }
+func (r *refusal) Error() string { return r.text }
 
 // refuse says what is wrong at a node.
 func refuse(at *yaml.Node, format string, args ...any) error {
-	return &reason{line: at.Line, text: fmt.Sprintf(format, args...)}
+	return &refusal{line: at.Line, text: fmt.Sprintf(format, args...)}
 }
 
 // at gives an error that has no line the line of a node.
 func at(node *yaml.Node, err error) error {
-	var r *reason
+	var r *refusal
 	if err == nil || errors.As(err, &r) {
 		return err
 	}
-	return &reason{line: node.Line, text: err.Error()}
+	return &refusal{line: node.Line, text: err.Error()}
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)

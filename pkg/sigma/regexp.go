@@ -1,10 +1,12 @@
 package sigma
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -148,9 +150,5 @@ func requiredWords(re *syntax.Regexp) []string {
 func rarer(a, b []string) bool { return shortestOf(a) > shortestOf(b) }
 
 func shortestOf(words []string) int {
-	n := len(words[0])
-	for _, w := range words[1:] {
-		n = min(n, len(w))
-	}
-	return n
+	return len(slices.MinFunc(words, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }

@@ -37,11 +37,11 @@ type Rule struct {
 	selections []selection
 }
 
-// Levels are the levels of rules, the lowest first.
-var Levels = []string{"informational", "low", "medium", "high", "critical"}
+// levels are those of rules, the lowest first.
+var levels = []string{"informational", "low", "medium", "high", "critical"}
 
-// statuses are those of the specification but unsupported, which says of a
-// rule that it cannot be used.
+// statuses are those of the specification without unsupported: such a rule
+// cannot be used.
 var statuses = []string{"stable", "test", "experimental", "deprecated"}
 
 // Matches reports whether a plain rule matches the event, which must come from
@@ -69,15 +69,10 @@ func (r *Rule) threat() (technique, tactic event.Threat) {
 	if len(r.Techniques) > 0 {
 		t := r.Techniques[0]
 		technique = event.Threat{ID: t.ID, Name: t.Name}
-		tactics = nil
-		for _, own := range r.Tactics {
-			if slices.Contains(t.Tactics, own.ID) {
-				tactics = append(tactics, own)
-			}
-		}
-		if len(tactics) == 0 && len(t.Tactics) > 0 {
-			if first, err := attack.TacticNamed(t.Tactics[0]); err == nil {
-				tactics = []attack.Tactic{first}
+		tactics = slices.DeleteFunc(slices.Clone(tactics), func(own attack.Tactic) bool { return !slices.Contains(t.Tactics, own.ID) })
+		for _, id := range t.Tactics {
+			if first, err := attack.TacticNamed(id); err == nil {
+				tactics = append(tactics, first)
 			}
 		}
 	}
@@ -95,12 +90,18 @@ type Reason struct {
 }
 
 // Explain says why a plain rule matches an event: the fields of the selections
-// that hold. It is empty where the rule does not match.
+// that hold. It is empty where the rule does not match. Of a correlation it
+// says why the rules that it refers to match.
 func (r *Rule) Explain(e *event.Event) []Reason {
-	if !r.Matches(e) {
-		return nil
-	}
 	var reasons []Reason
+	if r.Correlation != nil {
+		for _, member := range r.Correlation.rules {
+			reasons = append(reasons, member.Explain(e)...)
+		}
+	}
+	if !r.Matches(e) {
+		return reasons
+	}
 	var v view
 	v.set(e)
 	for _, s := range r.selections {

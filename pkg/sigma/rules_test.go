@@ -337,11 +337,7 @@ func TestGeneratedAttacksAreFound(t *testing.T) {
 			return
 		}
 		of(v.Technique.ID).rows++
-		technique, err := attack.TechniqueByID(v.Technique.ID)
-		if err != nil {
-			t.Error(err)
-		}
-		if slices.ContainsFunc(truth.Techniques, technique.Covers) {
+		if slices.ContainsFunc(truth.Techniques, func(expected string) bool { return attack.Answers(v.Technique.ID, expected) }) {
 			of(v.Technique.ID).right++
 			if !found[truth.Incident] {
 				found[truth.Incident] = true

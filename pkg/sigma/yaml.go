@@ -40,6 +40,22 @@ func scalar(node *yaml.Node) (string, error) {
 	return node.Value, nil
 }
 
+// A section reads the values of a map until one is wrong.
+type section struct {
+	values map[string]*yaml.Node
+	err    error
+}
+
+func (s *section) scalar(key string) string  { return read(s, key, scalar) }
+func (s *section) texts(key string) []string { return read(s, key, texts) }
+
+func read[T any](s *section, key string, parse func(*yaml.Node) (T, error)) (value T) {
+	if s.err == nil {
+		value, s.err = parse(s.values[key])
+	}
+	return value
+}
+
 // texts are those of a list, or one alone.
 func texts(node *yaml.Node) ([]string, error) {
 	if node == nil || node.Tag == "!!null" {
@@ -78,9 +94,10 @@ func keysInOrder(node *yaml.Node) []string {
 }
 
 // unknownKey names a key of the map that is not among the known ones.
-func unknownKey(node *yaml.Node, known map[string]bool) error {
+func unknownKey[V any](node *yaml.Node, known map[string]V) error {
 	for i := 0; i < len(node.Content); i += 2 {
-		if key := node.Content[i]; !known[key.Value] {
+		key := node.Content[i]
+		if _, ok := known[key.Value]; !ok {
 			names := slices.Sorted(maps.Keys(known))
 			return refuse(key, "key %q is not known: use %s", key.Value, strings.Join(names, ", "))
 		}

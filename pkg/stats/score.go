@@ -75,25 +75,15 @@ func firstOf(accepted string) string {
 	return first
 }
 
-// accepts reports whether a technique is a right answer where the ids in
-// accepted were expected: it is one of them, the parent of one, or a
-// sub-technique of one. Two sub-techniques of one parent are different.
+// accepts reports whether a technique answers one of those that are accepted,
+// which are separated by semicolons.
 func accepts(accepted, technique string) bool {
-	if technique == "" {
-		return false
-	}
-	for want := range strings.SplitSeq(accepted, ";") {
-		if want == technique || parent(want) == technique || want == parent(technique) {
+	for expected := range strings.SplitSeq(accepted, ";") {
+		if attack.Answers(technique, expected) {
 			return true
 		}
 	}
 	return false
-}
-
-// parent is the technique that a technique or sub-technique is counted with.
-func parent(id string) string {
-	id, _, _ = strings.Cut(id, ".")
-	return id
 }
 
 // Scores compares classified rows with the truth. A row is labelled when its
@@ -234,12 +224,12 @@ func (c *comparison) compare(r *row) error {
 		label = cmp.Or(technique, noTechnique)
 	}
 
-	i, attack := c.answers.events[event.Unescape(r.id())]
-	if !attack {
+	i, attacked := c.answers.events[event.Unescape(r.id())]
+	if !attacked {
 		c.benign++
 		if !r.benign() {
 			c.falseAlarms++
-			c.wrong[strings.Clone(parent(label))]++
+			c.wrong[strings.Clone(attack.Parent(label))]++
 		}
 		c.confuse(event.Benign, label)
 		return nil
@@ -261,7 +251,7 @@ func (c *comparison) compare(r *row) error {
 	default:
 		f.labelled++
 		if !c.leftOut(answer.incident) {
-			c.wrong[strings.Clone(parent(label))]++
+			c.wrong[strings.Clone(attack.Parent(label))]++
 		}
 	}
 	c.confuse(expected, label)
@@ -300,7 +290,7 @@ func (c *comparison) scores() *Scores {
 			continue
 		}
 		in := c.answers.incidents[i]
-		g := group{parent(in.technique), c.leftOut(i)}
+		g := group{attack.Parent(in.technique), c.leftOut(i)}
 		at(techniques, g, Score{ID: g.technique, LeftOut: g.leftOut}).add(&f, f.right)
 		at(scenarios, in.scenario, Score{ID: in.scenario, LeftOut: g.leftOut}).add(&f, f.labelled)
 	}

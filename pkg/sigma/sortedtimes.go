@@ -6,12 +6,13 @@ import (
 	"math/bits"
 	"slices"
 	"sort"
+	"time"
 )
 
-// A timeline is a multiset of weighted moments, in order, with sums over all
+// sortedTimes is a multiset of weighted moments, in order, with sums over all
 // up to a moment. It takes moments in any order: insertion, removal and sums
 // cost a block and one step per block at most, whatever the order.
-type timeline struct {
+type sortedTimes struct {
 	blocks  []block // none is empty
 	entries int     // in all of them
 	sum     total
@@ -61,50 +62,50 @@ func (t total) float() float64 {
 }
 
 // blockFor is the index of the first block whose last entry is not before e.
-func (l *timeline) blockFor(e entry) int {
-	if n := len(l.blocks); n > 0 && l.blocks[n-1].last().compare(e) < 0 {
+func (s *sortedTimes) blockFor(e entry) int {
+	if n := len(s.blocks); n > 0 && s.blocks[n-1].last().compare(e) < 0 {
 		return n // the common case: later than all
 	}
-	return sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].last().compare(e) >= 0 })
+	return sort.Search(len(s.blocks), func(i int) bool { return s.blocks[i].last().compare(e) >= 0 })
 }
 
 func (b *block) last() entry { return b.entries[len(b.entries)-1] }
 
-func (l *timeline) insert(e entry) {
-	i := l.blockFor(e)
-	if i == len(l.blocks) {
-		if i--; i < 0 || len(l.blocks[i].entries) == fullBlock {
+func (s *sortedTimes) insert(e entry) {
+	i := s.blockFor(e)
+	if i == len(s.blocks) {
+		if i--; i < 0 || len(s.blocks[i].entries) == fullBlock {
 			i++
-			l.extend()
+			s.extend()
 		}
 	}
-	b := &l.blocks[i]
+	b := &s.blocks[i]
 	if len(b.entries) == fullBlock {
 		half := fullBlock / 2
-		l.blocks = slices.Insert(l.blocks, i+1, block{entries: slices.Clone(b.entries[half:])})
-		b = &l.blocks[i]
+		s.blocks = slices.Insert(s.blocks, i+1, block{entries: slices.Clone(b.entries[half:])})
+		b = &s.blocks[i]
 		b.entries = b.entries[:half]
 		b.count()
-		l.blocks[i+1].count()
+		s.blocks[i+1].count()
 		if b.last().compare(e) < 0 {
-			b = &l.blocks[i+1]
+			b = &s.blocks[i+1]
 		}
 	}
 	at, _ := slices.BinarySearchFunc(b.entries, e, entry.compare)
 	b.entries = slices.Insert(b.entries, at, e)
 	b.sum = b.sum.plus(whole(e.weight))
-	l.sum = l.sum.plus(whole(e.weight))
-	l.entries++
+	s.sum = s.sum.plus(whole(e.weight))
+	s.entries++
 }
 
-// extend adds an empty block at the end: the one that an emptied timeline has
+// extend adds an empty block at the end: the one that emptied sortedTimes have
 // kept, if there is one.
-func (l *timeline) extend() {
-	if len(l.blocks) == 0 && cap(l.blocks) > 0 {
-		l.blocks = l.blocks[:1]
+func (s *sortedTimes) extend() {
+	if len(s.blocks) == 0 && cap(s.blocks) > 0 {
+		s.blocks = s.blocks[:1]
 		return
 	}
-	l.blocks = append(l.blocks, block{})
+	s.blocks = append(s.blocks, block{})
 }
 
 func (b *block) count() {
@@ -115,53 +116,53 @@ func (b *block) count() {
 }
 
 // remove takes one entry out, and reports whether it was there.
-func (l *timeline) remove(e entry) bool {
-	i := l.blockFor(e)
-	if i == len(l.blocks) {
+func (s *sortedTimes) remove(e entry) bool {
+	i := s.blockFor(e)
+	if i == len(s.blocks) {
 		return false
 	}
-	b := &l.blocks[i]
+	b := &s.blocks[i]
 	at, found := slices.BinarySearchFunc(b.entries, e, entry.compare)
 	if !found {
 		return false
 	}
 	b.entries = slices.Delete(b.entries, at, at+1)
 	b.sum = b.sum.minus(whole(e.weight))
-	l.sum = l.sum.minus(whole(e.weight))
-	l.entries--
+	s.sum = s.sum.minus(whole(e.weight))
+	s.entries--
 	switch {
-	case len(b.entries) == 0 && len(l.blocks) == 1:
-		l.blocks = l.blocks[:0] // with the block, for reuse
+	case len(b.entries) == 0 && len(s.blocks) == 1:
+		s.blocks = s.blocks[:0] // with the block, for reuse
 	case len(b.entries) == 0:
-		l.blocks = slices.Delete(l.blocks, i, i+1)
-	case len(b.entries) < smallBlock && i+1 < len(l.blocks) && len(l.blocks[i+1].entries) < smallBlock:
-		b.entries = append(b.entries, l.blocks[i+1].entries...)
-		b.sum = b.sum.plus(l.blocks[i+1].sum)
-		l.blocks = slices.Delete(l.blocks, i+1, i+2)
+		s.blocks = slices.Delete(s.blocks, i, i+1)
+	case len(b.entries) < smallBlock && i+1 < len(s.blocks) && len(s.blocks[i+1].entries) < smallBlock:
+		b.entries = append(b.entries, s.blocks[i+1].entries...)
+		b.sum = b.sum.plus(s.blocks[i+1].sum)
+		s.blocks = slices.Delete(s.blocks, i+1, i+2)
 	}
 	return true
 }
 
 // until counts the entries up to and including a moment, and sums up their
 // weights.
-func (l *timeline) until(moment int64) (n int, sum total) {
-	i := l.after(moment)
-	if i < len(l.blocks)/2 {
-		for _, b := range l.blocks[:i] {
+func (s *sortedTimes) until(moment int64) (n int, sum total) {
+	i := s.blockFor(after(moment))
+	if i < len(s.blocks)/2 {
+		for _, b := range s.blocks[:i] {
 			n += len(b.entries)
 			sum = sum.plus(b.sum)
 		}
 	} else {
-		n, sum = l.entries, l.sum
-		for _, b := range l.blocks[i:] {
+		n, sum = s.entries, s.sum
+		for _, b := range s.blocks[i:] {
 			n -= len(b.entries)
 			sum = sum.minus(b.sum)
 		}
 	}
-	if i == len(l.blocks) {
+	if i == len(s.blocks) {
 		return n, sum
 	}
-	for _, e := range l.blocks[i].entries {
+	for _, e := range s.blocks[i].entries {
 		if e.at > moment {
 			break
 		}
@@ -171,38 +172,41 @@ func (l *timeline) until(moment int64) (n int, sum total) {
 	return n, sum
 }
 
-// after is the index of the first block with an entry after a moment.
-func (l *timeline) after(moment int64) int {
-	if n := len(l.blocks); n == 0 || l.blocks[n-1].last().at <= moment {
-		return n
-	}
-	return sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].last().at > moment })
+// within counts and sums up the entries of a timespan up to a moment: those
+// whose moment is in (moment-timespan, moment].
+func (s *sortedTimes) within(timespan time.Duration, moment int64) (n int, sum total) {
+	n, sum = s.until(moment)
+	before, sumBefore := s.until(moment - int64(timespan))
+	return n - before, sum.minus(sumBefore)
 }
 
+// after is less than all entries after a moment, and not less than others.
+func after(moment int64) entry { return entry{moment + 1, math.MinInt64} }
+
 // before is the last entry before e.
-func (l *timeline) before(e entry) (entry, bool) {
-	i := sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].entries[0].compare(e) >= 0 }) - 1
+func (s *sortedTimes) before(e entry) (entry, bool) {
+	i := sort.Search(len(s.blocks), func(i int) bool { return s.blocks[i].entries[0].compare(e) >= 0 }) - 1
 	if i < 0 {
 		return entry{}, false
 	}
-	entries := l.blocks[i].entries
+	entries := s.blocks[i].entries
 	n, _ := slices.BinarySearchFunc(entries, e, entry.compare)
 	return entries[n-1], true
 }
 
 // floor is the last moment not after the given one.
-func (l *timeline) floor(moment int64) (int64, bool) {
-	e, ok := l.before(entry{moment + 1, math.MinInt64})
+func (s *sortedTimes) floor(moment int64) (int64, bool) {
+	e, ok := s.before(after(moment))
 	return e.at, ok
 }
 
 // above is the first moment after the given one.
-func (l *timeline) above(moment int64) (int64, bool) {
-	i := l.after(moment)
-	if i == len(l.blocks) {
+func (s *sortedTimes) above(moment int64) (int64, bool) {
+	i := s.blockFor(after(moment))
+	if i == len(s.blocks) {
 		return 0, false
 	}
-	entries := l.blocks[i].entries
-	n := sort.Search(len(entries), func(k int) bool { return entries[k].at > moment })
+	entries := s.blocks[i].entries
+	n, _ := slices.BinarySearchFunc(entries, after(moment), entry.compare)
 	return entries[n].at, true
 }

@@ -262,7 +262,7 @@ func TestCorrelationsAgainstDefinition(t *testing.T) {
 		records := randomLogins(random, 150)
 		reach := int64(5 + random.IntN(120))
 		model := &reference{reach: reach, records: records, known: make(map[string]bool)}
-		c := NewClassifier(rules, Reach(reach))
+		c := newClassifier(rules, reach)
 		i := 0
 		for len(records) > 0 {
 			n := min(1+random.IntN(20), len(records))
@@ -305,19 +305,19 @@ func TestResume(t *testing.T) {
 	rules := parse(t, everyCorrelation)
 	records := randomLogins(rand.New(rand.NewPCG(3, 3)), 300)
 	const reach = 20
-	want := classify(NewClassifier(rules, Reach(reach)), &event.Batch{Records: records})
-	history := NewClassifier(rules, Reach(reach)).History()
+	want := classify(newClassifier(rules, reach), &event.Batch{Records: records})
+	history := newClassifier(rules, reach).History()
 	if history != 3*reach {
 		t.Fatalf("history %d, want %d: three levels of correlations", history, 3*reach)
 	}
-	reused := NewClassifier(rules, Reach(reach)) // one that lost the partition and has it again
+	reused := newClassifier(rules, reach) // one that lost the partition and has it again
 	for cut := 1; cut < len(records); cut++ {
 		from, _ := slices.BinarySearchFunc(records, records[cut].Offset-history, func(r event.Record, offset int64) int {
 			return int(r.Offset - offset)
 		})
 		again := &event.Batch{Records: records[from:cut], Replay: true}
 		rest := &event.Batch{Records: records[cut:]}
-		for name, c := range map[string]*Classifier{"new": NewClassifier(rules, Reach(reach)), "reused": reused} {
+		for name, c := range map[string]*Classifier{"new": newClassifier(rules, reach), "reused": reused} {
 			if got := classify(c, again, rest); !slices.Equal(got, want[cut:]) {
 				t.Fatalf("%s classifier resumed at record %d: other verdicts than undisturbed", name, cut)
 			}
@@ -343,28 +343,24 @@ func TestPartitionsAreApart(t *testing.T) {
 // TestForgetting: what is beyond the reach takes no memory.
 func TestForgetting(t *testing.T) {
 	rules := parse(t, everyCorrelation)
-	c := NewClassifier(rules, Reach(50))
+	c := newClassifier(rules, 50)
 	records := randomLogins(rand.New(rand.NewPCG(5, 5)), 20_000)
 	classify(c, &event.Batch{Records: records})
 	for _, p := range c.partitions {
-		for _, w := range p.windows {
+		for _, s := range p.states {
 			// An event counts once for each rule at most.
-			if most := 50 * len(w.correlation.rules); w.members.len() > most || cap(w.members.members) > 8*most ||
-				len(w.groups) > most || len(w.values) > most {
-				t.Errorf("%v holds %d members (room for %d), %d groups, %d values; want %d at most",
-					w.correlation, w.members.len(), cap(w.members.members), len(w.groups), len(w.values), most)
+			if most := 50 * len(s.correlation.rules); s.members.len() > most || cap(s.members.members) > 8*most ||
+				len(s.groups) > most {
+				t.Errorf("%v holds %d members (room for %d), %d groups; want %d at most",
+					s.correlation, s.members.len(), cap(s.members.members), len(s.groups), most)
 			}
 		}
 	}
-	c.Forget("", 0)
-	if len(c.partitions) != 0 {
-		t.Error("a forgotten partition is kept")
-	}
 }
 
-func TestTimeline(t *testing.T) {
+func TestSortedTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	var line timeline
+	var line sortedTimes
 	var all []entry
 	check := func() {
 		moment := int64(random.IntN(400) - 10)
