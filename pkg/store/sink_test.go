@@ -8,8 +8,8 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"soclab/internal/sinktest"
 	"soclab/pkg/event"
-	"soclab/pkg/sink/sinktest"
 )
 
 // A wait for another writer ends with the context.
