@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"soclab/internal/jupyter"
+	"soclab/internal/need"
 )
 
 // screenshots is where the README's pictures are kept:
@@ -92,7 +93,7 @@ func findChromium(t *testing.T) string {
 			return path
 		}
 	}
-	need(t, "there is no Chromium on the PATH, so JupyterLab was not tried in a browser (Debian: apt-get install chromium)")
+	need.Missing(t, "there is no Chromium on the PATH, so JupyterLab was not tried in a browser (Debian: apt-get install chromium)")
 	return ""
 }
 
