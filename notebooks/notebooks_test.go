@@ -18,6 +18,8 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	_ "golang.org/x/sync/errgroup" // for cells: they find it by go.mod
+
 	"soclab/internal/folder"
 	"soclab/internal/jupyter"
 	"soclab/internal/need"

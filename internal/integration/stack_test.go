@@ -22,7 +22,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"soclab/internal/folder"
 	"soclab/internal/need"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
@@ -47,7 +46,7 @@ func TestMain(m *testing.M) {
 			return 2
 		}
 		var err error
-		if root, err = folder.Root(); err != nil {
+		if root, err = filepath.Abs("../.."); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 2
 		}
