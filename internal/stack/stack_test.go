@@ -213,8 +213,7 @@ func TestTakenPort(t *testing.T) {
 		defer ln.Close()
 	} // else another program has it, which is as good
 	_, err = stack.Start(t.Context(), stack.Options{Home: t.TempDir()})
-	var taken *stack.PortError
-	if !errors.As(err, &taken) {
+	if _, ok := errors.AsType[*stack.PortError](err); !ok {
 		t.Fatalf("Start on a taken port: %v, want a PortError", err)
 	}
 	t.Log(err)
