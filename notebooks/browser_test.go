@@ -2,7 +2,6 @@ package notebooks_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,11 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
-
 	"soclab/internal/jupyter"
+	"soclab/internal/need"
 )
 
 // screenshots is where the README's pictures are kept:
@@ -29,7 +25,7 @@ var screenshots = flag.String("screenshots", "", "folder for the README's pictur
 // inBrowser opens the notebooks in a real JupyterLab in a real browser, runs all
 // cells of each in order, and looks at what appears on the page.
 func inBrowser(t *testing.T, l *lab, run int) {
-	chromium := findChromium(t)
+	program := findChromium(t)
 	server, err := l.Environment.Start(t.Context(), jupyter.Options{
 		Env:  append(l.environ(), ownSettings(t)...),
 		Args: []string{"--LabApp.expose_app_in_browser=True"}, // as window.jupyterapp
@@ -42,7 +38,7 @@ func inBrowser(t *testing.T, l *lab, run int) {
 			t.Error(err)
 		}
 	}()
-	p := openPage(t, chromium, server.URL)
+	p := openPage(t, program, server.URL)
 	p.open("Producer")
 	p.completes()
 	pictures := map[string][]string{ // of which cells must be on the page
@@ -91,29 +87,21 @@ func findChromium(t *testing.T) string {
 			return path
 		}
 	}
-	need(t, "there is no Chromium on the PATH, so JupyterLab was not tried in a browser (Debian: apt-get install chromium)")
+	need.Missing(t, "there is no Chromium on the PATH, so JupyterLab was not tried in a browser (Debian: apt-get install chromium)")
 	return ""
 }
 
 // page is JupyterLab in a browser tab.
 type page struct {
 	*testing.T
-	ctx context.Context
+	tab *chromium
 }
 
-func openPage(t *testing.T, chromium, url string) *page {
+func openPage(t *testing.T, program, url string) *page {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 1300), chromedp.Flag("no-proxy-server", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("disable-background-networking", true))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	p := &page{t, ctx}
-	if err := chromedp.Run(ctx, emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(url)); err != nil {
-		t.Fatal(err)
-	}
+	p := &page{t, startChromium(t, program)}
+	p.tab.must(t, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
+	p.tab.must(t, "Page.navigate", map[string]any{"url": url}, nil)
 	p.await(time.Minute, "JupyterLab on the page", `!!window.jupyterapp && jupyterapp.started.then(() => true)`)
 	return p
 }
@@ -128,16 +116,11 @@ func (p *page) eval(script string, result any) {
 }
 
 func (p *page) tryEval(script string, result any) error {
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
 	script = `(async () => {
 		const panel = () => jupyterapp.shell.currentWidget;
 		return JSON.stringify((await (` + script + `)) ?? null);
 	})()`
-	var text string
-	err := chromedp.Run(ctx, chromedp.Evaluate(script, &text, func(e *runtime.EvaluateParams) *runtime.EvaluateParams {
-		return e.WithAwaitPromise(true)
-	}))
+	text, err := p.tab.evaluate(script)
 	if err != nil || result == nil {
 		return err
 	}
@@ -243,11 +226,9 @@ func (p *page) stops(cell string) {
 // screenshot keeps what is on the page, and checks that it is not blank.
 func (p *page) screenshot(name string) {
 	p.Helper()
-	var data []byte
-	if err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot(&data)); err != nil {
-		p.Fatal(err)
-	}
-	picture, err := png.Decode(bytes.NewReader(data))
+	var shot struct{ Data []byte }
+	p.tab.must(p.T, "Page.captureScreenshot", map[string]any{"format": "png"}, &shot)
+	picture, err := png.Decode(bytes.NewReader(shot.Data))
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -264,7 +245,7 @@ func (p *page) screenshot(name string) {
 		if err := os.MkdirAll(*screenshots, 0o755); err != nil {
 			p.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(*screenshots, strings.ToLower(name)), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(*screenshots, strings.ToLower(name)), shot.Data, 0o644); err != nil {
 			p.Fatal(err)
 		}
 	}

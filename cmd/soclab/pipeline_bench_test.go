@@ -11,12 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 
+	"soclab/internal/cost"
 	"soclab/internal/stack"
 	"soclab/pkg/event"
 	"soclab/pkg/sigma"
@@ -48,47 +48,24 @@ func BenchmarkClassifyStage(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				group++
-				before := cpuTime(b)
+				before := cost.CPU()
 				n, err := stage(b.Context(), fmt.Sprint("bench-", group), filepath.Join(b.TempDir(), classifiedFile))
 				if err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(n), "cpu-ns/event")
+				b.ReportMetric(float64((cost.CPU()-before).Nanoseconds())/float64(n), "cpu-ns/event")
 			}
 		})
 	}
-	soclab := func(publish bool) func(ctx context.Context, group, path string) (int, error) {
-		return func(ctx context.Context, group, path string) (n int, err error) {
-			results, err := store.Open(path)
-			if err != nil {
-				return 0, err
-			}
-			defer closing(&err, results.Close)
-			sinks := sink.All{results}
-			if publish {
-				publisher, err := stream.NewPublisher(ctx, cluster)
-				if err != nil {
-					return 0, err
-				}
-				defer publisher.Close()
-				sinks = sink.All{publisher, results}
-			}
-			consumer, err := stream.NewConsumer(ctx, stream.ConsumerOptions{Cluster: cluster, Group: group, Results: results})
-			if err != nil {
-				return 0, err
-			}
-			defer closing(&err, consumer.Close)
-			classifier := sigma.NewClassifier(rules)
-			err = consumer.Drain(ctx, func(ctx context.Context, batch *event.Batch) error { // kafka.consume
-				classifier.Classify(ctx, batch) // classification
-				return sinks.Append(ctx, batch) // storage.write
-			})
-			handled, _ := consumer.Counts()
-			return int(handled), err
+	for _, publish := range []bool{false, true} {
+		name := "soclab"
+		if publish {
+			name += "-published"
 		}
+		measure(name, func(ctx context.Context, group, path string) (int, error) {
+			return ourStage(ctx, cluster, group, path, rules, publish)
+		})
 	}
-	measure("soclab", soclab(false))
-	measure("soclab-published", soclab(true))
 	measure("plain", func(ctx context.Context, group, path string) (int, error) {
 		return plainStage(ctx, cluster, group, path, rules, plainEvents, 1)
 	})
@@ -97,8 +74,38 @@ func BenchmarkClassifyStage(b *testing.B) {
 	})
 }
 
-// startBroker runs the stack in a process of its own until the benchmark ends.
-func startBroker(b *testing.B) stream.Cluster {
+// ourStage consumes, classifies and stores all that the topic holds.
+func ourStage(ctx context.Context, cluster stream.Cluster, group, path string, rules *sigma.RuleSet, publish bool) (n int, err error) {
+	results, err := store.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer closing(&err, results.Close)
+	sinks := sink.All{results}
+	if publish {
+		publisher, refused := stream.NewPublisher(ctx, cluster)
+		if refused != nil {
+			return 0, refused
+		}
+		defer closing(&err, publisher.Close)
+		sinks = sink.All{publisher, results}
+	}
+	consumer, err := stream.NewConsumer(ctx, stream.ConsumerOptions{Cluster: cluster, Group: group, Results: results})
+	if err != nil {
+		return 0, err
+	}
+	defer closing(&err, consumer.Close)
+	classifier := sigma.NewClassifier(rules)
+	err = consumer.Drain(ctx, func(ctx context.Context, batch *event.Batch) error { // kafka.consume
+		classifier.Classify(ctx, batch) // classification
+		return sinks.Append(ctx, batch) // storage.write
+	})
+	handled, _ := consumer.Counts()
+	return int(handled), err
+}
+
+// startBroker runs the stack in a process of its own until the test ends.
+func startBroker(b testing.TB) stream.Cluster {
 	cmd := (&bench{nil, b.TempDir()}).command("stack", "--free-ports", "--json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -118,7 +125,7 @@ func startBroker(b *testing.B) stream.Cluster {
 	return stream.Cluster{Brokers: at.Brokers}
 }
 
-func fill(b *testing.B, cluster stream.Cluster, n int) {
+func fill(b testing.TB, cluster stream.Cluster, n int) {
 	producer, err := stream.NewProducer(b.Context(), cluster, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -146,14 +153,6 @@ func fill(b *testing.B, cluster stream.Cluster, n int) {
 			return
 		}
 	}
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // plainEvent is an event for encoding/json.

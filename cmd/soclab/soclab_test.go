@@ -19,6 +19,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"soclab/internal/message"
+	"soclab/internal/need"
 	"soclab/internal/stack"
 	"soclab/pkg/event"
 	"soclab/pkg/jaeger"
@@ -147,26 +148,19 @@ func TestRunAgreesWithItsFiles(t *testing.T) {
 	}
 }
 
-// sharedData finds a file of the data set beside the project.
-func sharedData(t *testing.T, name string) string {
-	t.Helper()
-	path := filepath.Join("..", "..", "..", "shared", "data", name)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is missing", path)
-		}
-		t.Skipf("SKIPPED: the real log %s is not beside this project", path)
-	}
-	return path
-}
-
-func TestRealLogs(t *testing.T) {
+func TestLogs(t *testing.T) {
 	for _, test := range []struct {
 		file   string
 		events int
 		check  func(event.Row) bool
 		found  int // at least
 	}{
+		{"port-scan.log", 210, func(r event.Row) bool {
+			return r.Verdict.Technique.ID == "T1046" && r.Source.IP.String() == "10.20.0.11"
+		}, 33},
+		{"beacon.log", 180, func(r event.Row) bool {
+			return r.Verdict.Tactic.ID == "TA0011" && r.Destination.IP.String() == "203.0.113.197"
+		}, 72},
 		{"zeek-portscan/conn.log", 4504, func(r event.Row) bool {
 			return r.Verdict.Technique.ID == "T1046" && r.Source.IP.String() == "172.16.1.11"
 		}, 1000},
@@ -175,7 +169,10 @@ func TestRealLogs(t *testing.T) {
 		}, 200},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			path := sharedData(t, test.file)
+			path := filepath.Join("../../testdata/zeek", test.file)
+			if strings.Contains(test.file, "/") {
+				path = need.RealLog(t, test.file)
+			}
 			b := newBench(t)
 			b.soclab("run", "--input", path)
 			rows, found := b.rows(), 0

@@ -17,6 +17,7 @@ import (
 
 	"soclab/internal/folder"
 	"soclab/internal/jupyter"
+	"soclab/internal/need"
 )
 
 // TestUp runs "soclab up" as a user does, looks at JupyterLab, and presses
@@ -31,10 +32,7 @@ func TestUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := jupyter.Install(t.Context(), root, installed, os.Stderr); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("SKIPPED: JupyterLab could not be installed, so soclab up was not tried: %v", err)
+		need.Missing(t, "JupyterLab could not be installed, so soclab up was not tried: %v", err)
 	}
 	home := t.TempDir()
 	if err := os.Symlink(filepath.Join(installed, "jupyter"), filepath.Join(home, "jupyter")); err != nil {

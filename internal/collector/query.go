@@ -38,13 +38,13 @@ type replyError struct {
 
 func writeReply(w http.ResponseWriter, data any, total int) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(reply{Data: data, Total: total})
+	_ = json.NewEncoder(w).Encode(reply{Data: data, Total: total})
 }
 
 func writeError(w http.ResponseWriter, code int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	json.NewEncoder(w).Encode(reply{Errors: []replyError{{code, err.Error()}}})
+	_ = json.NewEncoder(w).Encode(reply{Errors: []replyError{{code, err.Error()}}})
 }
 
 // Query serves Jaeger's query API and, at the paths of Jaeger's user interface,

@@ -12,15 +12,13 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
-
-	"soclab/internal/folder"
 )
 
 // loadCompose reads compose.yml as Docker Compose does, which refuses what its
 // schema does not know.
 func loadCompose(t *testing.T, environment types.Mapping) (*types.Project, string) {
 	t.Helper()
-	root, err := folder.Root()
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}

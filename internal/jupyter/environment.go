@@ -108,8 +108,7 @@ func Install(ctx context.Context, root, home string, progress io.Writer) (*Envir
 		install     func(context.Context) error
 	}{
 		{"python", "JupyterLab in a Python environment of its own (about 1 minute)", [][]byte{requirements}, e.installPython},
-		{"tools", "gopls and goimports, for completion and imports (about 1 minute)", [][]byte{goVersion, toolModules}, e.buildTools},
-		{"kernel", "GoNB, the Go kernel (about 1 minute)", [][]byte{goVersion, modules}, e.buildGoNB},
+		{"tools", "GoNB, the Go kernel, with gopls and goimports (about 2 minutes)", [][]byte{goVersion, toolModules}, e.buildTools},
 		{"packages", "the lab's packages, built for cells (about 2 minutes)", [][]byte{goVersion, modules, []byte(cellFlags)}, e.warm},
 	}
 	for _, step := range steps {
@@ -185,12 +184,7 @@ func Python(ctx context.Context) (program string, uv bool, err error) {
 
 func (e *Environment) buildTools(ctx context.Context) error {
 	return network(e.run(ctx, nil, "go", "build", "-C", e.file("internal/jupyter/tools"), "-buildvcs=false", "-ldflags=-s",
-		"-o", e.bin()+string(filepath.Separator), "golang.org/x/tools/gopls", "golang.org/x/tools/cmd/goimports"))
-}
-
-func (e *Environment) buildGoNB(ctx context.Context) error {
-	return network(e.run(ctx, nil, "go", "build", "-buildvcs=false", "-ldflags=-s",
-		"-o", filepath.Join(e.bin(), "gonb"), "github.com/janpfeifer/gonb"))
+		"-o", e.bin()+string(filepath.Separator), "github.com/janpfeifer/gonb", "golang.org/x/tools/gopls", "golang.org/x/tools/cmd/goimports"))
 }
 
 // warm fills the module and build caches, so that the first cell is quick and

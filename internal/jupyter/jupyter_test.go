@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,23 @@ func TestKernelErrors(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// The kernel, which tools/go.mod pins, and the package with which cells draw in
+// it, which the lab's own go.mod pins, are one module.
+func TestKernelAndCellsAreOfOneVersion(t *testing.T) {
+	version := regexp.MustCompile(`(?m)github\.com/janpfeifer/gonb (v\S+)`)
+	var pinned []string
+	for _, file := range []string{"tools/go.mod", "../../go.mod"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pinned = append(pinned, version.FindString(string(data)))
+	}
+	if pinned[0] == "" || pinned[0] != pinned[1] {
+		t.Errorf("the kernel is %q, the cells' package %q", pinned[0], pinned[1])
+	}
 }
 
 // program makes a shell script that stands for a program.

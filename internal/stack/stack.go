@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -257,8 +258,8 @@ func (s *Stack) Close(ctx context.Context) error {
 // stop closes what this process runs: the pages first, the broker last.
 func (s *Stack) stop() error {
 	var errs []error
-	for i := len(s.owned) - 1; i >= 0; i-- {
-		errs = append(errs, s.owned[i]())
+	for _, end := range slices.Backward(s.owned) {
+		errs = append(errs, end())
 	}
 	return errors.Join(errs...)
 }

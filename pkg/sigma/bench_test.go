@@ -1,10 +1,9 @@
 package sigma
 
 import (
-	"syscall"
 	"testing"
-	"time"
 
+	"soclab/internal/cost"
 	"soclab/pkg/event"
 	"soclab/pkg/traffic"
 )
@@ -52,7 +51,7 @@ func BenchmarkDefaultRules(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	passes, hits := 0, 0
-	begin := cpuTime()
+	begin := cost.CPU()
 	for b.Loop() {
 		for _, batch := range batches(records, 1000) {
 			for _, v := range verdicts(c, batch) {
@@ -68,16 +67,6 @@ func BenchmarkDefaultRules(b *testing.B) {
 		}
 	}
 	n := float64(passes * events)
-	b.ReportMetric(n/(cpuTime()-begin).Seconds(), "events/cpu-s")
+	b.ReportMetric(n/(cost.CPU()-begin).Seconds(), "events/cpu-s")
 	b.ReportMetric(float64(hits)/n, "hits/event")
-}
-
-// cpuTime is what the process has used so far: on a shared machine the time
-// on the wall says little.
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

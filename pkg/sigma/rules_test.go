@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"soclab/internal/need"
 	"soclab/pkg/attack"
 	"soclab/pkg/event"
 	"soclab/pkg/sigma"
@@ -209,19 +208,6 @@ func TestDefaultRulesOnSamples(t *testing.T) {
 	}
 }
 
-// sharedData finds a file of the public data beside the module.
-func sharedData(t *testing.T, name string) string {
-	t.Helper()
-	path := filepath.Join("..", "..", "..", "shared", "data", name)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is missing", path)
-		}
-		t.Skipf("REAL DATA NOT TESTED: %s is missing", path)
-	}
-	return path
-}
-
 // classify reads a source to its end as one partition.
 func classify(t *testing.T, source traffic.Source, each func(*event.Event, *event.Verdict)) {
 	t.Helper()
@@ -241,9 +227,10 @@ func classify(t *testing.T, source traffic.Source, each func(*event.Event, *even
 	}
 }
 
-func openShared(t *testing.T, name string) traffic.Source {
+// openLog opens a log of testdata/zeek, or a real one.
+func openLog(t *testing.T, path string) traffic.Source {
 	t.Helper()
-	source, err := traffic.Open(sharedData(t, name))
+	source, err := traffic.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,22 +238,57 @@ func openShared(t *testing.T, name string) traffic.Source {
 	return source
 }
 
-func TestRealPortScanIsFound(t *testing.T) {
-	scans, flows := 0, 0
-	classify(t, openShared(t, "zeek-portscan/conn.log"), func(e *event.Event, v *event.Verdict) {
-		flows++
-		if v.Technique.ID == "T1046" && e.Source.IP.String() == "172.16.1.11" {
-			scans++
+func TestPortScanIsFound(t *testing.T) {
+	scans := func(t *testing.T, log, scanner string) (flows, found, others int) {
+		classify(t, openLog(t, log), func(e *event.Event, v *event.Verdict) {
+			flows++
+			switch {
+			case v.Technique.ID != "T1046":
+			case e.Source.IP.String() == scanner:
+				found++
+			default:
+				others++
+			}
+		})
+		return flows, found, others
+	}
+	t.Run("sample", func(t *testing.T) {
+		flows, found, others := scans(t, "../../testdata/zeek/port-scan.log", "10.20.0.11")
+		if flows != 210 || found != 33 || others != 0 {
+			t.Errorf("%d of %d flows are T1046, and %d of other sources; want 33 of 210 and none", found, flows, others)
 		}
 	})
-	if flows != 4504 || scans < flows/2 {
-		t.Errorf("%d of %d flows are T1046, want more than half of 4504", scans, flows)
-	}
+	t.Run("real", func(t *testing.T) {
+		flows, found, _ := scans(t, need.RealLog(t, "zeek-portscan/conn.log"), "172.16.1.11")
+		if flows != 4504 || found < flows/2 {
+			t.Errorf("%d of %d flows are T1046, want more than half of 4504", found, flows)
+		}
+	})
 }
 
-func TestRealBeaconIsFound(t *testing.T) {
-	const log = "zeek-c2/labeled-conn.log"
-	text, err := os.ReadFile(sharedData(t, log))
+func TestBeaconIsFound(t *testing.T) {
+	t.Run("sample", func(t *testing.T) {
+		flows, found := beacons(t, "../../testdata/zeek/beacon.log")
+		if flows["Malicious"] != 80 || found["Malicious"] != 72 || found["Benign"]+found["Background"] != 0 {
+			t.Errorf("%v of %v flows are C&C, want 72 of the 80 malicious ones", found, flows)
+		}
+	})
+	t.Run("real", func(t *testing.T) {
+		flows, found := beacons(t, need.RealLog(t, "zeek-c2/labeled-conn.log"))
+		if flows["Malicious"] != 244 || found["Malicious"] < 220 {
+			t.Errorf("%d of %d C&C flows found, want 220 of 244", found["Malicious"], flows["Malicious"])
+		}
+		if others := found["Benign"] + found["Background"]; others > 7 {
+			t.Errorf("%d flows of 748 others are taken for C&C, want 7 at most", others)
+		}
+	})
+}
+
+// beacons counts the flows of a labelled conn.log by their label, and those
+// that are detected as command and control.
+func beacons(t *testing.T, log string) (flows, found map[string]int) {
+	t.Helper()
+	text, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,19 +298,14 @@ func TestRealBeaconIsFound(t *testing.T) {
 			label[columns[1]] = columns[21]
 		}
 	}
-	flows, found := map[string]int{}, map[string]int{}
-	classify(t, openShared(t, log), func(e *event.Event, v *event.Verdict) {
+	flows, found = map[string]int{}, map[string]int{}
+	classify(t, openLog(t, log), func(e *event.Event, v *event.Verdict) {
 		flows[label[e.ID]]++
 		if v.Tactic.ID == "TA0011" {
 			found[label[e.ID]]++
 		}
 	})
-	if flows["Malicious"] != 244 || found["Malicious"] < 220 {
-		t.Errorf("%d of %d C&C flows found, want 220 of 244", found["Malicious"], flows["Malicious"])
-	}
-	if others := found["Benign"] + found["Background"]; others > 7 {
-		t.Errorf("%d flows of 748 others are taken for C&C, want 7 at most", others)
-	}
+	return flows, found
 }
 
 // The bounds are those of the design: F1 is of the recall of incidents (one is

@@ -6,11 +6,12 @@ import (
 	"os"
 	"runtime"
 	"runtime/metrics"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-gota/gota/dataframe"
+
+	"soclab/internal/cost"
 )
 
 // BenchmarkRead counts a million rows (a tenth with -short), beside gota that
@@ -24,52 +25,51 @@ func BenchmarkRead(b *testing.B) {
 	file := writeDay(b, rows)
 	for _, bench := range []struct {
 		name string
-		read func() (events int, err error)
+		read cost.Work
 	}{
-		{"stats", func() (int, error) {
-			s, err := Read(b.Context(), file)
-			if err != nil {
-				return 0, err
-			}
-			return s.Events, nil
-		}},
-		{"gota", func() (int, error) {
-			f, err := os.Open(file)
-			if err != nil {
-				return 0, err
-			}
-			defer f.Close()
-			df := dataframe.ReadCSV(f, dataframe.DetectTypes(false))
-			classes := df.GroupBy("class").GetGroups()
-			events := 0
-			for _, class := range classes {
-				events += class.Nrow()
-			}
-			return events, df.Err
-		}},
+		{"stats", reading(b, file)},
+		{"gota", readingByGota(file)},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			peak := watchHeap()
-			begin := cpu(b)
+			begin := cost.CPU()
 			for b.Loop() {
 				runtime.GC() // what the read before left
 				if events, err := bench.read(); err != nil || events != rows {
 					b.Fatalf("%d of %d rows: %v", events, rows, err)
 				}
 			}
-			b.ReportMetric(float64(cpu(b)-begin)/float64(b.N*rows), "cpu-ns/row")
+			b.ReportMetric(float64(cost.CPU()-begin)/float64(b.N*rows), "cpu-ns/row")
 			b.ReportMetric(float64(peak())/(1<<20), "peak-MiB")
 		})
 	}
 }
 
-func cpu(b *testing.B) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
+func reading(t testing.TB, file string) cost.Work {
+	return func() (int, error) {
+		s, err := Read(t.Context(), file)
+		if err != nil {
+			return 0, err
+		}
+		return s.Events, nil
 	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func readingByGota(file string) cost.Work {
+	return func() (int, error) {
+		f, err := os.Open(file)
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		df := dataframe.ReadCSV(f, dataframe.DetectTypes(false))
+		events := 0
+		for _, class := range df.GroupBy("class").GetGroups() {
+			events += class.Nrow()
+		}
+		return events, df.Err
+	}
 }
 
 // watchHeap looks at the heap every 2 ms until peak is called.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	xfont "golang.org/x/image/font"
@@ -143,8 +144,7 @@ func (p *Panel) drawHeading(c draw.Canvas) {
 	heading.YAlign, name.YAlign = draw.YTop, draw.YCenter
 	c.FillText(heading, vg.Point{X: c.Min.X, Y: c.Max.Y}, p.Heading)
 	at := vg.Point{X: c.Max.X, Y: c.Max.Y - room + headingLine - 6}
-	for i := len(p.Legend) - 1; i >= 0; i-- {
-		swatch := p.Legend[i]
+	for _, swatch := range slices.Backward(p.Legend) {
 		at.X -= name.Width(swatch.Name)
 		c.FillText(name, vg.Point{X: at.X, Y: at.Y + textRise}, swatch.Name)
 		at.X -= 12
