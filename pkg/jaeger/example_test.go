@@ -20,7 +20,7 @@ func ExampleTrace_WriteTree() {
 		fmt.Println(err)
 	}
 	// Output:
-	// trace 4bf92f3577b34da6a3ce929d0e0e4736  6.0 ms
-	// kafka.produce     producer      +0 µs  2.0 ms
-	// └─ kafka.consume  classifier  +5.0 ms  1.0 ms  (waited 3.0 ms in the queue)
+	// trace 4bf92f3577b34da6a3ce929d0e0e4736  6 ms
+	// kafka.produce     producer     +0 s  2 ms
+	// └─ kafka.consume  classifier  +5 ms  1 ms  (waited 3 ms in the queue)
 }

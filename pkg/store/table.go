@@ -141,7 +141,9 @@ func (t *table) upgrade() (err error) {
 		}
 	}()
 	rows := bufio.NewWriterSize(anew, 256<<10)
-	rows.WriteString(t.header())
+	if _, err := rows.WriteString(t.header()); err != nil {
+		return err
+	}
 	cells, placed, row := []string{}, make([]string, len(t.columns)), []byte{}
 	for {
 		line, err := lines.Next()

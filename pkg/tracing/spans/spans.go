@@ -30,15 +30,14 @@ const (
 	BatchSize   = semconv.MessagingBatchMessageCountKey
 )
 
-// Send and Process are the attributes that all kafka.produce and all
-// kafka.consume spans have.
+// Send are the attributes that all kafka.produce spans have.
 func Send() []attribute.KeyValue {
 	return []attribute.KeyValue{
 		semconv.MessagingSystemKafka, semconv.MessagingOperationTypeSend, semconv.MessagingOperationName("send"),
 	}
 }
 
-// Process: see [Send].
+// Process are the attributes that all kafka.consume spans have.
 func Process() []attribute.KeyValue {
 	return []attribute.KeyValue{
 		semconv.MessagingSystemKafka, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),
