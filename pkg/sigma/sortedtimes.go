@@ -28,7 +28,10 @@ type block struct {
 type entry struct{ at, weight int64 }
 
 func (a entry) compare(b entry) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.weight, b.weight))
+	if a.at != b.at { // mostly
+		return cmp.Compare(a.at, b.at)
+	}
+	return cmp.Compare(a.weight, b.weight)
 }
 
 const (
