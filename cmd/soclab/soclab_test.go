@@ -72,8 +72,9 @@ func (b *bench) soclab(args ...string) string {
 // refused runs a command that must fail with the exit status and the message.
 func (b *bench) refused(status int, message string, args ...string) {
 	b.Helper()
-	out, err := b.command(args...).CombinedOutput()
-	if got := err.(*exec.ExitError).ExitCode(); got != status || !strings.Contains(string(out), message) {
+	cmd := b.command(args...)
+	out, _ := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != status || !strings.Contains(string(out), message) {
 		b.Errorf("soclab %s: exit status %d, %s\nwant %d and %q", strings.Join(args, " "), got, out, status, message)
 	}
 }

@@ -143,7 +143,7 @@ func openBrowser(page string) {
 	for _, opener := range openers {
 		browser := exec.Command(opener, page)
 		if browser.Start() == nil {
-			go browser.Wait() // it ends when the browser has taken the page
+			go func() { _ = browser.Wait() }() // it ends when the browser has taken the page
 			return
 		}
 	}

@@ -48,7 +48,7 @@ type area struct {
 	last time.Time // when it was drawn
 }
 
-func newArea() *area { return &area{id: "area_" + gonbui.UniqueID()} }
+func newArea() *area { return &area{id: "area_" + gonbui.UniqueId()} }
 
 func (a *area) show(thing any) {
 	a.last = time.Now()

@@ -269,8 +269,7 @@ func (l *loader) refused(r *Rule, err error) {
 
 func problem(r *Rule, err error) *Problem {
 	p := &Problem{File: r.File, Line: r.Line, Rule: r.Title, ID: r.ID, Reason: err.Error()}
-	var known *refusal
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*refusal](err); ok {
 		p.Line = known.line
 	}
 	return p

@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -65,7 +66,7 @@ func (p pattern) prefixed() pattern {
 	if last := p[len(p)-1]; len(p) > 1 && last.empty() {
 		return p
 	}
-	return append(p[:len(p):len(p)], piece{})
+	return append(slices.Clip(p), piece{})
 }
 
 func (p pattern) suffixed() pattern {
@@ -157,9 +158,9 @@ func (q piece) suffix(s string) bool {
 	if q.runes == nil {
 		return strings.HasSuffix(s, q.text)
 	}
-	for i := len(q.runes) - 1; i >= 0; i-- {
+	for _, v := range slices.Backward(q.runes) {
 		r, size := utf8.DecodeLastRuneInString(s)
-		if size == 0 || q.runes[i] != anyRune && q.runes[i] != r {
+		if size == 0 || v != anyRune && v != r {
 			return false
 		}
 		s = s[:len(s)-size]

@@ -34,7 +34,7 @@ func (p *Problem) Error() string {
 // Problems lists the problems that an error of Load, Parse or DefaultRules
 // holds, however it was wrapped, in the order of files and lines.
 func Problems(err error) []*Problem {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it goes down the tree of errors itself
 	case *Problem:
 		return []*Problem{e}
 	case interface{ Unwrap() []error }:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -133,9 +134,7 @@ func (s sample) events(t *testing.T, from time.Time) []event.Event {
 	events := make([]event.Event, max(1, s.Repeat))
 	for i := range events {
 		fields := map[string]any{}
-		for name, value := range kinds[s.Kind] {
-			fields[name] = value
-		}
+		maps.Copy(fields, kinds[s.Kind])
 		text := bytes.ReplaceAll(template, []byte("$n"), []byte(strconv.Itoa(i+1)))
 		if err := yaml.Unmarshal(text, &fields); err != nil {
 			t.Fatal(err)

@@ -31,14 +31,14 @@ func (s source) kind() event.Kind {
 
 // present reports whether the event has a value there.
 func (s source) present(e *event.Event) bool {
-	switch {
-	case s == sourceURI:
+	switch s {
+	case sourceURI:
 		return e.URL.Path != ""
-	case s == sourceExtension:
+	case sourceExtension:
 		return extension(e.URL.Path) != ""
-	case s == sourceURL:
+	case sourceURL:
 		return e.URL.Path != "" && e.URL.Domain != ""
-	case s == sourceNetworkType:
+	case sourceNetworkType:
 		return e.Source.IP.IsValid()
 	}
 	switch f := event.Field(s); f.Kind() {

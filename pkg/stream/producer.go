@@ -119,8 +119,7 @@ func (p *Producer) span(ctx context.Context, e *event.Event, message *kafka.Mess
 
 // first is one error of the many that a write of many messages returns.
 func first(err error) error {
-	var each kafka.WriteErrors
-	if errors.As(err, &each) {
+	if each, ok := errors.AsType[kafka.WriteErrors](err); ok {
 		for _, err := range each {
 			if err != nil {
 				return err

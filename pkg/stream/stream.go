@@ -165,8 +165,7 @@ func settled(ctx context.Context, do func() error) error {
 
 // networkFailed reports whether a broker could not be reached, or went away.
 func networkFailed(err error) bool {
-	var code kafka.Error
-	if errors.As(err, &code) {
+	if _, ok := errors.AsType[kafka.Error](err); ok {
 		return false // an answer, although it has the methods of a net.Error
 	}
 	var network net.Error

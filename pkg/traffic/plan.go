@@ -146,13 +146,12 @@ func (p *plan) request(from, to netip.Addr, method, domain, path, query, agent s
 }
 
 // login adds an attempt to log in.
-func (p *plan) login(from, to netip.Addr, service *service, user string, success bool) *event.Event {
+func (p *plan) login(from, to netip.Addr, service *service, user string, success bool) {
 	e := p.add("system.auth", "authentication", "login", from, to, service.port)
 	e.Protocol, e.User, e.Outcome = service.protocol, user, "failure"
 	if success {
 		e.Outcome = "success"
 	}
-	return e
 }
 
 // service is what people log in to.

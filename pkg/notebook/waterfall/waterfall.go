@@ -33,7 +33,7 @@ func Draw(trace jaeger.Trace) notebook.HTML {
 	d := newPicture(trace)
 	height := top + row*len(d.spans) + bottom
 	d.SVG = drawing.NewSVG(width, height)
-	d.Text(8, 20, "start", `font-size="15" font-weight="bold"`, d.title(trace))
+	d.Text(8, 20, "start", `font-size="15" font-weight="bold"`, d.title())
 	d.Note(8, 40, "start", "event "+trace.EventID()+" · trace "+trace.ID)
 	d.axis(height)
 	for i, span := range d.spans {
@@ -83,7 +83,7 @@ func (d *picture) x(t time.Duration) float64 {
 	return nameWidth + at
 }
 
-func (d *picture) title(trace jaeger.Trace) string {
+func (d *picture) title() string {
 	title := "One event's way took " + human.Duration(d.total)
 	if d.wait > 0 {
 		title += fmt.Sprintf(", %s of it in the queue", human.Duration(d.wait))
