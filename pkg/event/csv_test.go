@@ -113,3 +113,18 @@ func TestParseHeader(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkDecode(b *testing.B) {
+	e := web()
+	row := string(event.AppendCSV(nil, &e))
+	columns, err := event.ParseHeader(event.Header())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := columns.Decode(row, &e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -105,6 +105,7 @@ type decoder struct {
 	text    string
 	at      int
 	seen    uint64 // a bit for each field
+	next    Field  // the one after the last that came
 	checked bool   // by jsontext: all syntax and all keys
 }
 
@@ -116,14 +117,14 @@ func (d *decoder) object(e *Event) error {
 		return nil
 	}
 	for {
-		key, err := d.string()
+		f, key, err := d.key()
 		if err != nil {
 			return err
 		}
 		if !d.take(':') {
 			return d.unexpected("a colon")
 		}
-		if f := fieldNamed(key); f == FieldCount {
+		if f == FieldCount {
 			err = d.pass(key)
 		} else if d.seen&(1<<f) != 0 {
 			err = fieldError(key, key, "each key once")
@@ -142,6 +143,31 @@ func (d *decoder) object(e *Event) error {
 		}
 		return d.unexpected("a comma or a closing brace")
 	}
+}
+
+// key reads a key and finds its field, FieldCount where it is none. Keys mostly
+// come in the order of the table: so the text is first compared with the names
+// of the next few fields.
+func (d *decoder) key() (f Field, key string, err error) {
+	d.space()
+	if d.at < len(d.text) && d.text[d.at] == '"' {
+		const few = 8
+		begin := d.at + 1
+		for f := d.next; f < min(d.next+few, FieldCount); f++ {
+			name := fields[f].name
+			end := begin + len(name)
+			if end < len(d.text) && d.text[end] == '"' && d.text[begin:end] == name {
+				d.at, d.next = end+1, f+1
+				return f, name, nil
+			}
+		}
+	}
+	key, err = d.string()
+	f = fieldNamed(key)
+	if f < FieldCount {
+		d.next = f + 1
+	}
+	return f, key, err
 }
 
 func (d *decoder) value(f Field, e *Event) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,25 @@ func TestDecodeJSON(t *testing.T) {
 	}
 }
 
+func TestKeysInAnyOrder(t *testing.T) {
+	want := web()
+	record := string(event.AppendJSON(nil, &want))
+	members := strings.SplitAfter(strings.Trim(record, "{}"), `,"`)
+	for i := range members {
+		members[i] = `"` + strings.TrimPrefix(strings.TrimSuffix(members[i], `,"`), `"`)
+	}
+	for i := range members {
+		order := slices.Concat(members[i:], members[:i])
+		if i%2 == 1 {
+			slices.Reverse(order)
+		}
+		var got event.Event
+		if err := event.DecodeJSON("{"+strings.Join(order, " , ")+"}", &got); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", order, got, err, want)
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for field, breakIt := range map[string]func(*event.Event){
 		"@timestamp":  func(e *event.Event) { e.Timestamp = time.Time{} },
@@ -147,8 +167,8 @@ func TestValidate(t *testing.T) {
 func TestFields(t *testing.T) {
 	e := web()
 	for _, f := range event.Fields() {
-		if found, ok := event.FieldNamed(f.Name()); !ok || found != f {
-			t.Errorf("%s is not found by its name", f.Name())
+		if found, ok := event.FieldNamed(f.Name()); !ok || found != f || f.Name() == "" {
+			t.Errorf("field %d, %q, is not found by its name", f, f.Name())
 		}
 	}
 	if got := string(event.FieldDestinationPort.Append(nil, &e)); got != "443" {
