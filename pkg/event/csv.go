@@ -2,7 +2,6 @@ package event
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,6 +162,7 @@ func Unescape(cell string) string {
 func SplitRow(row string, cells []string) ([]string, error) {
 	cells = cells[:0]
 	row = strings.TrimSuffix(row, "\r")
+	quotes := strings.IndexByte(row, '"') >= 0
 	for {
 		if row == "" || row[0] != '"' {
 			end := strings.IndexByte(row, ',')
@@ -170,7 +170,7 @@ func SplitRow(row string, cells []string) ([]string, error) {
 			if end >= 0 {
 				cell = row[:end]
 			}
-			if strings.IndexByte(cell, '"') >= 0 {
+			if quotes && strings.IndexByte(cell, '"') >= 0 {
 				return cells, fmt.Errorf("column %d: %.40q: want quotes around the whole cell or none", len(cells)+1, cell)
 			}
 			cells = append(cells, cell)
@@ -221,7 +221,8 @@ type Columns struct {
 
 // ParseHeader reads the header row of a CSV file of events. The columns may
 // stand in any order and others may stand between them; @timestamp and
-// event.id must be there.
+// event.id must be there. A name that differs from a field's in case or blanks
+// alone is refused.
 func ParseHeader(row string) (Columns, error) {
 	names, err := SplitRow(strings.TrimPrefix(row, "\ufeff"), nil)
 	if err != nil {
@@ -230,8 +231,13 @@ func ParseHeader(row string) (Columns, error) {
 	var c Columns
 	for _, name := range names {
 		f := fieldNamed(name)
-		if f != FieldCount && slices.Contains(c.fields, f) {
-			return Columns{}, fmt.Errorf("header: %q: want each column once", name)
+		if f == FieldCount {
+			err = checkSpelling(name)
+		} else if slices.Contains(c.fields, f) {
+			err = fmt.Errorf("%q: want each column once", name)
+		}
+		if err != nil {
+			return Columns{}, fmt.Errorf("header: %w", err)
 		}
 		c.fields = append(c.fields, f)
 	}
@@ -260,24 +266,10 @@ func (c Columns) Decode(row string, e *Event) error {
 		if f == FieldCount || cell == "" {
 			continue
 		}
-		switch d := &fields[f]; d.kind {
-		case KindTime:
-			e.Timestamp, err = parseTime(cell)
-		case KindInteger:
-			var n Int
-			n, err = parseInt(d, cell)
-			*d.integer(e) = n
-		case KindAddress:
-			var a netip.Addr
-			a, err = parseAddress(d, cell)
-			*d.address(e) = a
-		default:
-			if !utf8.ValidString(cell) {
-				err = fieldError(d.name, cell, "valid UTF-8")
-			}
-			*d.text(e) = Unescape(cell)
+		if fields[f].kind == KindText {
+			cell = Unescape(cell)
 		}
-		if err != nil {
+		if err := f.Parse(e, cell); err != nil {
 			return err
 		}
 	}

@@ -107,7 +107,7 @@ func TestParseHeader(t *testing.T) {
 	if err := columns.Decode("benign,C1", &e); err == nil || err.Error() != "row of 2 cells: want 3 as in the header" {
 		t.Errorf("short row: %v", err)
 	}
-	for _, header := range []string{"", "event.id", "event.id,event.id,@timestamp"} {
+	for _, header := range []string{"", "event.id", "event.id,event.id,@timestamp", "event.id,@timestamp,Source.IP", "event.id,@timestamp,destination.port "} {
 		if _, err := event.ParseHeader(header); err == nil {
 			t.Errorf("%q was accepted", header)
 		}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Field names one field of an Event. Fields are ordered as in the CSV files.
@@ -84,6 +86,18 @@ func fieldNamed(name string) Field {
 	return FieldCount
 }
 
+// checkSpelling refuses a name that is no field's but differs from one in case
+// or blanks alone: another reader might take it for the field, and an attacker
+// hide behind that.
+func checkSpelling(name string) error {
+	for i := range fields {
+		if field := fields[i].name; strings.EqualFold(field, strings.TrimSpace(name)) {
+			return fieldError(field, name, "the name in this case exactly")
+		}
+	}
+	return nil
+}
+
 // Name is the field's ECS name.
 func (f Field) Name() string { return fields[f].name }
 
@@ -112,6 +126,25 @@ func (f Field) Append(dst []byte, e *Event) []byte {
 	default:
 		return appendAddress(dst, *d.address(e))
 	}
+}
+
+// Parse sets the field to what [Field.Append] writes as text, which must not be
+// empty. It refuses what [Event.Validate] refuses, with a [FieldError].
+func (f Field) Parse(e *Event, text string) (err error) {
+	switch d := &fields[f]; d.kind {
+	case KindTime:
+		e.Timestamp, err = parseTime(text)
+	case KindText:
+		if !utf8.ValidString(text) {
+			return fieldError(d.name, text, "valid UTF-8")
+		}
+		*d.text(e) = text
+	case KindInteger:
+		*d.integer(e), err = parseInt(d, text)
+	default:
+		*d.address(e), err = parseAddress(d, text)
+	}
+	return err
 }
 
 // appendTime writes UTC with as many decimals as needed.
@@ -164,12 +197,22 @@ func checkTime(t time.Time) error {
 
 func parseTime(s string) (time.Time, error) {
 	var t time.Time
-	// UnmarshalText is strict where time.Parse also takes "T1:02:03" or a comma.
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	if err := t.UnmarshalText([]byte(s)); err != nil || !strictTime(s) {
 		return t, fieldError(FieldTimestamp.Name(), s, wantTime)
 	}
 	t = t.UTC()
 	return t, checkTime(t)
+}
+
+// strictTime refuses what package time takes for an RFC 3339 time although it is
+// none (golang.org/issue/54580): an hour of one digit, a comma before the
+// decimals, a zone of a day or more.
+func strictTime(s string) bool {
+	if s[len("2006-01-02T1")] == ':' || s[len("2006-01-02T15:04:05")] == ',' {
+		return false
+	}
+	zone := s[len(s)-len("07:00"):]
+	return zone[len(zone)-1] == 'Z' || zone[:2] <= "23" && zone[3:] <= "59"
 }
 
 func parseAddress(d *definition, s string) (netip.Addr, error) {

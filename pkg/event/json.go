@@ -3,7 +3,6 @@ package event
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -66,8 +65,8 @@ func (e *Event) UnmarshalJSON(record []byte) error { return DecodeJSON(string(re
 // not fields are passed over; null is absent. Refused are: records over
 // [MaxRecord], invalid UTF-8, duplicate keys, keys that differ from a field's
 // name only in case (another parser might take them for it, and an attacker
-// hide behind that), values of another type, and all that [Event.Validate]
-// refuses. The strings of e are substrings of record, so decoding allocates
+// hide behind that), fields within an object (such as "source": {"ip": ...}),
+// values of another type, and all that [Event.Validate] refuses. The strings of e are substrings of record, so decoding allocates
 // only for strings with escapes and for keys that are not fields.
 func DecodeJSON(record string, e *Event) error {
 	*e = Event{}
@@ -189,17 +188,11 @@ func (d *decoder) value(f Field, e *Event) error {
 	if err != nil || s == "" {
 		return err
 	}
-	switch def.kind {
-	case KindTime:
-		e.Timestamp, err = parseTime(s)
-	case KindAddress:
-		var a netip.Addr
-		a, err = parseAddress(def, s)
-		*def.address(e) = a
-	default:
-		*def.text(e) = s
+	if def.kind == KindText {
+		*def.text(e) = s // the whole record is known to be UTF-8
+		return nil
 	}
-	return err
+	return f.Parse(e, s)
 }
 
 func (d *decoder) integer(def *definition) (Int, error) {
@@ -286,9 +279,14 @@ func (d *decoder) escaped(start int) (string, error) {
 // first such key on, the record is one that a library has found valid, nested
 // values and their keys included.
 func (d *decoder) pass(key string) error {
-	for i := range fields {
-		if name := fields[i].name; strings.EqualFold(name, key) {
-			return fieldError(name, key, "the key in this case exactly")
+	if err := checkSpelling(key); err != nil {
+		return err
+	}
+	if d.space(); d.at < len(d.text) && d.text[d.at] == '{' {
+		for i := range fields {
+			if strings.HasPrefix(fields[i].name, key+".") {
+				return fieldError(key, d.rest(), "flat keys, such as "+fields[i].name)
+			}
 		}
 	}
 	if !d.checked {
