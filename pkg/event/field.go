@@ -161,20 +161,22 @@ func appendAddress(dst []byte, a netip.Addr) []byte {
 
 // FieldError says which field of an event is wrong, and what was expected.
 type FieldError struct {
-	Field string // ECS name
-	Value string // as found, shortened
+	Field string // ECS name, or the log's own where the event comes from one
+	Value string // as found
 	Want  string
 }
 
+// Error shows no more of the value than fits a line.
 func (e *FieldError) Error() string {
-	return fmt.Sprintf("%s: %q: want %s", e.Field, e.Value, e.Want)
-}
-
-func fieldError(name, value, want string) error {
 	const most = 80
+	value := e.Value
 	if len(value) > most {
 		value = value[:most] + "…"
 	}
+	return fmt.Sprintf("%s: %q: want %s", e.Field, value, e.Want)
+}
+
+func fieldError(name, value, want string) error {
 	return &FieldError{Field: name, Value: value, Want: want}
 }
 

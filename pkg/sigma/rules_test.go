@@ -21,6 +21,7 @@ import (
 
 	"soclab/pkg/attack"
 	"soclab/pkg/event"
+	"soclab/pkg/sensor"
 	"soclab/pkg/sigma"
 	"soclab/pkg/traffic"
 )
@@ -222,7 +223,7 @@ func sharedData(t *testing.T, name string) string {
 }
 
 // classify reads a source to its end as one partition.
-func classify(t *testing.T, source traffic.Source, each func(*event.Event, *event.Verdict)) {
+func classify(t *testing.T, source interface{ Next() (*event.Event, error) }, each func(*event.Event, *event.Verdict)) {
 	t.Helper()
 	classifier := sigma.NewClassifier(defaultRules(t))
 	batch := event.Batch{Records: make([]event.Record, 1)}
@@ -239,9 +240,9 @@ func classify(t *testing.T, source traffic.Source, each func(*event.Event, *even
 	}
 }
 
-func openShared(t *testing.T, name string) traffic.Source {
+func openShared(t *testing.T, name string) *sensor.Reader {
 	t.Helper()
-	source, err := traffic.Open(sharedData(t, name))
+	source, err := sensor.Open(sharedData(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

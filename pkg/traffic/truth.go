@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
 
 	"soclab/pkg/event"
@@ -61,36 +62,41 @@ func ReadTruth(path string) iter.Seq2[Truth, error] {
 }
 
 func readTruth(path string, yield func(Truth) bool) error {
-	l, err := openLines(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	header, err := l.next()
+	defer file.Close()
+	lines := event.NewLines(file)
+	at := func(err error) error { return fmt.Errorf("%s:%d: %w", path, lines.Number(), err) }
+	header, err := lines.Next()
 	if err == io.EOF {
 		return fmt.Errorf("%s: empty: want the header %s", path, truthHeader)
 	}
 	if err != nil {
-		return err
+		return at(err)
 	}
 	if header != truthHeader {
-		return l.at(fmt.Errorf("header %.80q: want %s", header, truthHeader))
+		return at(fmt.Errorf("header %.80q: want %s", header, truthHeader))
 	}
 	width := strings.Count(truthHeader, ",") + 1
 	cells := make([]string, 0, width)
 	for {
-		row, err := l.next()
+		row, err := lines.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return err
+			return at(err)
 		}
-		if cells, err = event.SplitRow(row, cells); err != nil {
-			return l.at(err)
+		if row == "" {
+			continue
+		}
+		if cells, err = event.SplitRow(strings.Clone(row), cells); err != nil {
+			return at(err)
 		}
 		if len(cells) != width {
-			return l.at(fmt.Errorf("row of %d cells: want %d", len(cells), width))
+			return at(fmt.Errorf("row of %d cells: want %d", len(cells), width))
 		}
 		t := Truth{
 			EventID:    event.Unescape(cells[0]),
@@ -100,7 +106,7 @@ func readTruth(path string, yield func(Truth) bool) error {
 			Techniques: strings.Split(cells[4], techniqueSeparator),
 		}
 		if t.EventID == "" || t.Incident == "" || cells[4] == "" {
-			return l.at(fmt.Errorf("%.80q: want an event.id, an incident and a threat.technique.id", row))
+			return at(fmt.Errorf("%.80q: want an event.id, an incident and a threat.technique.id", row))
 		}
 		if !yield(t) {
 			return nil
