@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"soclab/pkg/event"
+	"soclab/pkg/sensor"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
 	"soclab/pkg/tracing"
@@ -39,12 +40,20 @@ type sourceFlags struct {
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.input, "input", "", "file of events instead of generated ones: raw_packets.csv or Zeek's conn.log (TSV or JSON, also .gz)")
+	flags.StringVar(&f.input, "input", "", "file of events instead of generated ones: raw_packets.csv or Zeek's conn.log (TSV or JSON, also .gz or .zst)")
 	flags.IntVar(&f.events, "events", 10_000, "how many events to generate")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the generator (default drawn and printed)")
 	flags.StringVar(&f.start, "start", "", "time of the first generated event, such as 2026-03-01T08:00:00Z (default now)")
 	flags.Float64Var(&f.share, "attack-share", traffic.DefaultAttackShare, "share of attack events among the generated, 0 to 0.5")
 	flags.IntVar(&f.rate, "rate", 0, "events a second (default as fast as it goes)")
+}
+
+// source yields events, one after the other.
+type source interface {
+	// Next returns the next event, or io.EOF after the last. The event is
+	// valid until the next call; its strings may be kept.
+	Next() (*event.Event, error)
+	Close() error
 }
 
 // truthful is a source that knows which of its events are attacks.
@@ -54,7 +63,7 @@ type truthful interface{ Truth() *event.Truth }
 type measured interface{ Progress() (done, all int64) }
 
 // open opens the source and says what it is.
-func (f *sourceFlags) open(cmd *cobra.Command) (traffic.Source, string, error) {
+func (f *sourceFlags) open(cmd *cobra.Command) (source, string, error) {
 	if f.rate < 0 {
 		return nil, "", usageErrorf("--rate %d: want events a second, 0 for no limit", f.rate)
 	}
@@ -64,7 +73,7 @@ func (f *sourceFlags) open(cmd *cobra.Command) (traffic.Source, string, error) {
 				return nil, "", usageErrorf("--%s is for generated events and does not go with --input", name)
 			}
 		}
-		file, err := traffic.Open(f.input)
+		file, err := sensor.Open(f.input)
 		if err != nil {
 			return nil, "", err
 		}
@@ -123,7 +132,7 @@ they are sent. The producer does not know who will process them.`,
 }
 
 // produce records and sends all events of a source and returns how many.
-func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFlags) (sent int, err error) {
+func (l *lab) produce(ctx context.Context, source source, from sourceFlags) (sent int, err error) {
 	traces, err := tracing.Start(ctx, "producer", l.otlp)
 	if err != nil {
 		return 0, err
@@ -152,7 +161,7 @@ func (l *lab) produce(ctx context.Context, source traffic.Source, from sourceFla
 
 // sendAll records and sends the events of a source, in this order, and returns
 // how many were sent: at full speed, or so many a second.
-func sendAll(ctx context.Context, source traffic.Source, recorder *store.Recorder, rate int,
+func sendAll(ctx context.Context, source source, recorder *store.Recorder, rate int,
 	send func(context.Context, ...event.Event) error) (sent int, err error) {
 	size, began := 10_000, time.Now()
 	if rate > 0 {
@@ -210,7 +219,7 @@ func sleepUntil(ctx context.Context, due time.Time) error {
 	}
 }
 
-func sourceBar(source traffic.Source) *progressbar.ProgressBar {
+func sourceBar(source source) *progressbar.ProgressBar {
 	total := int64(-1)
 	if m, ok := source.(measured); ok {
 		_, total = m.Progress()
@@ -218,7 +227,7 @@ func sourceBar(source traffic.Source) *progressbar.ProgressBar {
 	return progress(total, "produce ")
 }
 
-func showSource(bar *progressbar.ProgressBar, source traffic.Source) {
+func showSource(bar *progressbar.ProgressBar, source source) {
 	if m, ok := source.(measured); ok {
 		done, _ := m.Progress()
 		_ = bar.Set64(done) // only fails past the total

@@ -14,8 +14,8 @@ import (
 
 	"soclab/pkg/event"
 	"soclab/pkg/human"
+	"soclab/pkg/sensor"
 	"soclab/pkg/sigma"
-	"soclab/pkg/traffic"
 )
 
 func newRulesCommand(s *shared) *cobra.Command {
@@ -167,7 +167,7 @@ for a correlation, the events in its window.`,
 			for _, rule := range set.Rules {
 				trials = append(trials, &trial{Trial: sigma.NewTrial(rule), Rule: rule.Title, Matches: []match{}})
 			}
-			source, err := traffic.Open(args[1])
+			source, err := sensor.Open(args[1])
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package event
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
@@ -154,6 +153,7 @@ func Unescape(cell string) string {
 func SplitRow(row string, cells []string) ([]string, error) {
 	cells = cells[:0]
 	row = strings.TrimSuffix(row, "\r")
+	quotes := strings.IndexByte(row, '"') >= 0
 	for {
 		if row == "" || row[0] != '"' {
 			end := strings.IndexByte(row, ',')
@@ -161,7 +161,7 @@ func SplitRow(row string, cells []string) ([]string, error) {
 			if end >= 0 {
 				cell = row[:end]
 			}
-			if strings.IndexByte(cell, '"') >= 0 {
+			if quotes && strings.IndexByte(cell, '"') >= 0 {
 				return cells, fmt.Errorf("column %d: %.40q: want quotes around the whole cell or none", len(cells)+1, cell)
 			}
 			cells = append(cells, cell)
@@ -213,7 +213,8 @@ type Columns struct {
 
 // ParseHeader reads the header row of a CSV file of events, classified or not.
 // The columns may stand in any order and others may stand between them;
-// @timestamp, event.id and those needed must be there.
+// @timestamp, event.id and those needed must be there. A name that differs from
+// a field's in case or blanks alone is refused.
 func ParseHeader(row string, needed ...Column) (Columns, error) {
 	names, err := SplitRow(strings.TrimPrefix(row, "\ufeff"), nil)
 	if err != nil {
@@ -222,11 +223,15 @@ func ParseHeader(row string, needed ...Column) (Columns, error) {
 	var c Columns
 	for i, name := range names {
 		column := columnNamed(name)
-		if column < ColumnCount {
-			if c.places[column] > 0 {
-				return Columns{}, fmt.Errorf("header: %q: want each column once", name)
-			}
+		if column == ColumnCount {
+			err = checkSpelling(name)
+		} else if c.places[column] > 0 {
+			err = fmt.Errorf("%q: want each column once", name)
+		} else {
 			c.places[column] = i + 1
+		}
+		if err != nil {
+			return Columns{}, fmt.Errorf("header: %w", err)
 		}
 		c.columns = append(c.columns, column)
 	}
@@ -286,24 +291,11 @@ func (c *Columns) decodeEvent(cells []string, e *Event) (err error) {
 		if column >= Column(FieldCount) || cell == "" {
 			continue
 		}
-		switch d := &fields[column]; d.kind {
-		case KindTime:
-			e.Timestamp, err = parseTime(cell)
-		case KindInteger:
-			var n Int
-			n, err = parseInt(d, cell)
-			*d.integer(e) = n
-		case KindAddress:
-			var a netip.Addr
-			a, err = parseAddress(d, cell)
-			*d.address(e) = a
-		default:
-			if !utf8.ValidString(cell) {
-				err = fieldError(d.name, cell, "valid UTF-8")
-			}
-			*d.text(e) = Unescape(cell)
+		f := Field(column)
+		if fields[f].kind == KindText {
+			cell = Unescape(cell)
 		}
-		if err != nil {
+		if err := f.Parse(e, cell); err != nil {
 			return err
 		}
 	}

@@ -107,9 +107,24 @@ func TestParseHeader(t *testing.T) {
 	if err := columns.Decode("benign,C1", &e); err == nil || err.Error() != "row of 2 cells: want 3 as in the header" {
 		t.Errorf("short row: %v", err)
 	}
-	for _, header := range []string{"", "event.id", "event.id,event.id,@timestamp"} {
+	for _, header := range []string{"", "event.id", "event.id,event.id,@timestamp", "event.id,@timestamp,Source.IP", "event.id,@timestamp,destination.port "} {
 		if _, err := event.ParseHeader(header); err == nil {
 			t.Errorf("%q was accepted", header)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	e := web()
+	row := string(event.AppendCSV(nil, &e))
+	columns, err := event.ParseHeader(event.Header())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := columns.Decode(row, &e); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

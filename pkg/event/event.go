@@ -4,7 +4,7 @@
 package event
 
 import (
-	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"time"
@@ -86,23 +86,73 @@ func (n Int) String() string {
 	return strconv.FormatInt(n.Value, 10)
 }
 
-// FieldError says which field of an event is wrong, and what was expected.
-type FieldError struct {
-	Field string // ECS name
-	Value string // as found, shortened
-	Want  string
-}
+// The fields of an event, in the order of the CSV columns.
+const (
+	FieldTimestamp Field = iota
+	FieldID
+	FieldDataset
+	FieldCategory
+	FieldAction
+	FieldOutcome
+	FieldDuration
+	FieldSourceIP
+	FieldSourcePort
+	FieldSourceBytes
+	FieldSourcePackets
+	FieldDestinationIP
+	FieldDestinationPort
+	FieldDestinationBytes
+	FieldDestinationPackets
+	FieldTransport
+	FieldProtocol
+	FieldUser
+	FieldDNSQuestion
+	FieldDNSType
+	FieldDNSResponseCode
+	FieldDNSAnswers
+	FieldURLDomain
+	FieldURLPath
+	FieldURLQuery
+	FieldHTTPMethod
+	FieldHTTPStatus
+	FieldUserAgent
+	FieldConnState
 
-func (e *FieldError) Error() string {
-	return fmt.Sprintf("%s: %q: want %s", e.Field, e.Value, e.Want)
-}
+	FieldCount // how many there are; no field itself
+)
 
-func fieldError(name, value, want string) error {
-	const most = 80
-	if len(value) > most {
-		value = value[:most] + "…"
-	}
-	return &FieldError{Field: name, Value: value, Want: want}
+// fields are the columns of a file of events and the keys of its JSON. A field
+// is added as a member of Event, a constant and a row here; the rest follows.
+var fields = [FieldCount]definition{
+	FieldTimestamp:          {name: "@timestamp", kind: KindTime},
+	FieldID:                 text("event.id", func(e *Event) *string { return &e.ID }),
+	FieldDataset:            text("event.dataset", func(e *Event) *string { return &e.Dataset }),
+	FieldCategory:           text("event.category", func(e *Event) *string { return &e.Category }),
+	FieldAction:             text("event.action", func(e *Event) *string { return &e.Action }),
+	FieldOutcome:            text("event.outcome", func(e *Event) *string { return &e.Outcome }),
+	FieldDuration:           integer("event.duration", 0, math.MaxInt64, func(e *Event) *Int { return &e.Duration }),
+	FieldSourceIP:           address("source.ip", func(e *Event) *netip.Addr { return &e.Source.IP }),
+	FieldSourcePort:         integer("source.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Source.Port }),
+	FieldSourceBytes:        integer("source.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Bytes }),
+	FieldSourcePackets:      integer("source.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Packets }),
+	FieldDestinationIP:      address("destination.ip", func(e *Event) *netip.Addr { return &e.Destination.IP }),
+	FieldDestinationPort:    integer("destination.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Destination.Port }),
+	FieldDestinationBytes:   integer("destination.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Bytes }),
+	FieldDestinationPackets: integer("destination.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Packets }),
+	FieldTransport:          text("network.transport", func(e *Event) *string { return &e.Transport }),
+	FieldProtocol:           text("network.protocol", func(e *Event) *string { return &e.Protocol }),
+	FieldUser:               text("user.name", func(e *Event) *string { return &e.User }),
+	FieldDNSQuestion:        text("dns.question.name", func(e *Event) *string { return &e.DNS.Question }),
+	FieldDNSType:            text("dns.question.type", func(e *Event) *string { return &e.DNS.Type }),
+	FieldDNSResponseCode:    text("dns.response_code", func(e *Event) *string { return &e.DNS.ResponseCode }),
+	FieldDNSAnswers:         text("dns.answers", func(e *Event) *string { return &e.DNS.Answers }),
+	FieldURLDomain:          text("url.domain", func(e *Event) *string { return &e.URL.Domain }),
+	FieldURLPath:            text("url.path", func(e *Event) *string { return &e.URL.Path }),
+	FieldURLQuery:           text("url.query", func(e *Event) *string { return &e.URL.Query }),
+	FieldHTTPMethod:         text("http.request.method", func(e *Event) *string { return &e.HTTP.Method }),
+	FieldHTTPStatus:         integer("http.response.status_code", 100, 999, func(e *Event) *Int { return &e.HTTP.Status }),
+	FieldUserAgent:          text("user_agent.original", func(e *Event) *string { return &e.UserAgent }),
+	FieldConnState:          text("zeek.connection.state", func(e *Event) *string { return &e.ConnState }),
 }
 
 // Validate reports the first field that breaks a rule of the package: a
@@ -136,47 +186,4 @@ func (e *Event) Validate() error {
 		}
 	}
 	return nil
-}
-
-const (
-	wantAddress = "an IPv4 or IPv6 address without a zone"
-	wantTime    = "an RFC 3339 time from 1970 to 2100, such as 2026-03-01T12:00:00Z"
-)
-
-var (
-	firstTime = time.Unix(0, 0)
-	lastTime  = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC) // exclusive
-)
-
-func checkTime(t time.Time) error {
-	if t.Before(firstTime) || !t.Before(lastTime) {
-		return fieldError(FieldTimestamp.Name(), t.Format(time.RFC3339Nano), wantTime)
-	}
-	return nil
-}
-
-func parseTime(s string) (time.Time, error) {
-	var t time.Time
-	// UnmarshalText is strict where time.Parse also takes "T1:02:03" or a comma.
-	if err := t.UnmarshalText([]byte(s)); err != nil {
-		return t, fieldError(FieldTimestamp.Name(), s, wantTime)
-	}
-	t = t.UTC()
-	return t, checkTime(t)
-}
-
-func parseAddress(d *definition, s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		return netip.Addr{}, fieldError(d.name, s, wantAddress)
-	}
-	return a.Unmap(), nil
-}
-
-func parseInt(d *definition, s string) (Int, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < d.min || n > d.max || s[0] == '+' {
-		return Int{}, d.rangeError(s)
-	}
-	return Known(n), nil
 }

@@ -2,48 +2,15 @@ package event
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Field names one field of an Event. Fields are ordered as in the CSV files.
 type Field uint8
-
-// The fields of an event, by their ECS names.
-const (
-	FieldTimestamp          Field = iota // @timestamp
-	FieldID                              // event.id
-	FieldDataset                         // event.dataset
-	FieldCategory                        // event.category
-	FieldAction                          // event.action
-	FieldOutcome                         // event.outcome
-	FieldDuration                        // event.duration
-	FieldSourceIP                        // source.ip
-	FieldSourcePort                      // source.port
-	FieldSourceBytes                     // source.bytes
-	FieldSourcePackets                   // source.packets
-	FieldDestinationIP                   // destination.ip
-	FieldDestinationPort                 // destination.port
-	FieldDestinationBytes                // destination.bytes
-	FieldDestinationPackets              // destination.packets
-	FieldTransport                       // network.transport
-	FieldProtocol                        // network.protocol
-	FieldUser                            // user.name
-	FieldDNSQuestion                     // dns.question.name
-	FieldDNSType                         // dns.question.type
-	FieldDNSResponseCode                 // dns.response_code
-	FieldDNSAnswers                      // dns.answers
-	FieldURLDomain                       // url.domain
-	FieldURLPath                         // url.path
-	FieldURLQuery                        // url.query
-	FieldHTTPMethod                      // http.request.method
-	FieldHTTPStatus                      // http.response.status_code
-	FieldUserAgent                       // user_agent.original
-	FieldConnState                       // zeek.connection.state
-
-	FieldCount // how many there are; no field itself
-)
 
 // Kind is the type of a field's value.
 type Kind uint8
@@ -77,38 +44,6 @@ func address(name string, at func(*Event) *netip.Addr) definition {
 	return definition{name: name, kind: KindAddress, address: at}
 }
 
-var fields = [FieldCount]definition{
-	FieldTimestamp:          {name: "@timestamp", kind: KindTime},
-	FieldID:                 text("event.id", func(e *Event) *string { return &e.ID }),
-	FieldDataset:            text("event.dataset", func(e *Event) *string { return &e.Dataset }),
-	FieldCategory:           text("event.category", func(e *Event) *string { return &e.Category }),
-	FieldAction:             text("event.action", func(e *Event) *string { return &e.Action }),
-	FieldOutcome:            text("event.outcome", func(e *Event) *string { return &e.Outcome }),
-	FieldDuration:           integer("event.duration", 0, math.MaxInt64, func(e *Event) *Int { return &e.Duration }),
-	FieldSourceIP:           address("source.ip", func(e *Event) *netip.Addr { return &e.Source.IP }),
-	FieldSourcePort:         integer("source.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Source.Port }),
-	FieldSourceBytes:        integer("source.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Bytes }),
-	FieldSourcePackets:      integer("source.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Packets }),
-	FieldDestinationIP:      address("destination.ip", func(e *Event) *netip.Addr { return &e.Destination.IP }),
-	FieldDestinationPort:    integer("destination.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Destination.Port }),
-	FieldDestinationBytes:   integer("destination.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Bytes }),
-	FieldDestinationPackets: integer("destination.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Packets }),
-	FieldTransport:          text("network.transport", func(e *Event) *string { return &e.Transport }),
-	FieldProtocol:           text("network.protocol", func(e *Event) *string { return &e.Protocol }),
-	FieldUser:               text("user.name", func(e *Event) *string { return &e.User }),
-	FieldDNSQuestion:        text("dns.question.name", func(e *Event) *string { return &e.DNS.Question }),
-	FieldDNSType:            text("dns.question.type", func(e *Event) *string { return &e.DNS.Type }),
-	FieldDNSResponseCode:    text("dns.response_code", func(e *Event) *string { return &e.DNS.ResponseCode }),
-	FieldDNSAnswers:         text("dns.answers", func(e *Event) *string { return &e.DNS.Answers }),
-	FieldURLDomain:          text("url.domain", func(e *Event) *string { return &e.URL.Domain }),
-	FieldURLPath:            text("url.path", func(e *Event) *string { return &e.URL.Path }),
-	FieldURLQuery:           text("url.query", func(e *Event) *string { return &e.URL.Query }),
-	FieldHTTPMethod:         text("http.request.method", func(e *Event) *string { return &e.HTTP.Method }),
-	FieldHTTPStatus:         integer("http.response.status_code", 100, 999, func(e *Event) *Int { return &e.HTTP.Status }),
-	FieldUserAgent:          text("user_agent.original", func(e *Event) *string { return &e.UserAgent }),
-	FieldConnState:          text("zeek.connection.state", func(e *Event) *string { return &e.ConnState }),
-}
-
 func (d *definition) rangeError(value string) error {
 	return fieldError(d.name, value, fmt.Sprintf("a whole number from %d to %d", d.min, d.max))
 }
@@ -126,6 +61,41 @@ func Fields() []Field {
 func FieldNamed(name string) (Field, bool) {
 	f := fieldNamed(name)
 	return f, f != FieldCount
+}
+
+// byLength holds the fields by the length of their names.
+var byLength = func() (index [][]Field) {
+	for f := range FieldCount {
+		for len(index) <= len(fields[f].name) {
+			index = append(index, nil)
+		}
+		index[len(fields[f].name)] = append(index[len(fields[f].name)], f)
+	}
+	return index
+}()
+
+// fieldNamed returns FieldCount where no field has the name.
+func fieldNamed(name string) Field {
+	if len(name) < len(byLength) {
+		for _, f := range byLength[len(name)] {
+			if fields[f].name == name {
+				return f
+			}
+		}
+	}
+	return FieldCount
+}
+
+// checkSpelling refuses a name that is no field's but differs from one in case
+// or blanks alone: another reader might take it for the field, and an attacker
+// hide behind that.
+func checkSpelling(name string) error {
+	for i := range fields {
+		if field := fields[i].name; strings.EqualFold(field, strings.TrimSpace(name)) {
+			return fieldError(field, name, "the name in this case exactly")
+		}
+	}
+	return nil
 }
 
 // Name is the field's ECS name.
@@ -158,6 +128,25 @@ func (f Field) Append(dst []byte, e *Event) []byte {
 	}
 }
 
+// Parse sets the field to what [Field.Append] writes as text, which must not be
+// empty. It refuses what [Event.Validate] refuses, with a [FieldError].
+func (f Field) Parse(e *Event, text string) (err error) {
+	switch d := &fields[f]; d.kind {
+	case KindTime:
+		e.Timestamp, err = parseTime(text)
+	case KindText:
+		if !utf8.ValidString(text) {
+			return fieldError(d.name, text, "valid UTF-8")
+		}
+		*d.text(e) = text
+	case KindInteger:
+		*d.integer(e), err = parseInt(d, text)
+	default:
+		*d.address(e), err = parseAddress(d, text)
+	}
+	return err
+}
+
 // appendTime writes UTC with as many decimals as needed.
 func appendTime(dst []byte, t time.Time) []byte {
 	return t.UTC().AppendFormat(dst, time.RFC3339Nano)
@@ -170,68 +159,76 @@ func appendAddress(dst []byte, a netip.Addr) []byte {
 	return a.AppendTo(dst)
 }
 
-// fieldNamed is a switch and not a map: the compiler turns it into a binary
-// search over lengths and words, half the cost of hashing for each JSON key.
-func fieldNamed(name string) Field {
-	switch name {
-	case "@timestamp":
-		return FieldTimestamp
-	case "event.id":
-		return FieldID
-	case "event.dataset":
-		return FieldDataset
-	case "event.category":
-		return FieldCategory
-	case "event.action":
-		return FieldAction
-	case "event.outcome":
-		return FieldOutcome
-	case "event.duration":
-		return FieldDuration
-	case "source.ip":
-		return FieldSourceIP
-	case "source.port":
-		return FieldSourcePort
-	case "source.bytes":
-		return FieldSourceBytes
-	case "source.packets":
-		return FieldSourcePackets
-	case "destination.ip":
-		return FieldDestinationIP
-	case "destination.port":
-		return FieldDestinationPort
-	case "destination.bytes":
-		return FieldDestinationBytes
-	case "destination.packets":
-		return FieldDestinationPackets
-	case "network.transport":
-		return FieldTransport
-	case "network.protocol":
-		return FieldProtocol
-	case "user.name":
-		return FieldUser
-	case "dns.question.name":
-		return FieldDNSQuestion
-	case "dns.question.type":
-		return FieldDNSType
-	case "dns.response_code":
-		return FieldDNSResponseCode
-	case "dns.answers":
-		return FieldDNSAnswers
-	case "url.domain":
-		return FieldURLDomain
-	case "url.path":
-		return FieldURLPath
-	case "url.query":
-		return FieldURLQuery
-	case "http.request.method":
-		return FieldHTTPMethod
-	case "http.response.status_code":
-		return FieldHTTPStatus
-	case "user_agent.original":
-		return FieldUserAgent
-	case "zeek.connection.state":
-		return FieldConnState
+// FieldError says which field of an event is wrong, and what was expected.
+type FieldError struct {
+	Field string // ECS name, or the log's own where the event comes from one
+	Value string // as found
+	Want  string
+}
+
+// Error shows no more of the value than fits a line.
+func (e *FieldError) Error() string {
+	const most = 80
+	value := e.Value
+	if len(value) > most {
+		value = value[:most] + "…"
 	}
-	return FieldCount
+	return fmt.Sprintf("%s: %q: want %s", e.Field, value, e.Want)
+}
+
+func fieldError(name, value, want string) error {
+	return &FieldError{Field: name, Value: value, Want: want}
+}
+
+const (
+	wantAddress = "an IPv4 or IPv6 address without a zone"
+	wantTime    = "an RFC 3339 time from 1970 to 2100, such as 2026-03-01T12:00:00Z"
+)
+
+var (
+	firstTime = time.Unix(0, 0)
+	lastTime  = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC) // exclusive
+)
+
+func checkTime(t time.Time) error {
+	if t.Before(firstTime) || !t.Before(lastTime) {
+		return fieldError(FieldTimestamp.Name(), t.Format(time.RFC3339Nano), wantTime)
+	}
+	return nil
+}
+
+func parseTime(s string) (time.Time, error) {
+	var t time.Time
+	if err := t.UnmarshalText([]byte(s)); err != nil || !strictTime(s) {
+		return t, fieldError(FieldTimestamp.Name(), s, wantTime)
+	}
+	t = t.UTC()
+	return t, checkTime(t)
+}
+
+// strictTime refuses what package time takes for an RFC 3339 time although it is
+// none (golang.org/issue/54580): an hour of one digit, a comma before the
+// decimals, a zone of a day or more.
+func strictTime(s string) bool {
+	if s[len("2006-01-02T1")] == ':' || s[len("2006-01-02T15:04:05")] == ',' {
+		return false
+	}
+	zone := s[len(s)-len("07:00"):]
+	return zone[len(zone)-1] == 'Z' || zone[:2] <= "23" && zone[3:] <= "59"
+}
+
+func parseAddress(d *definition, s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, fieldError(d.name, s, wantAddress)
+	}
+	return a.Unmap(), nil
+}
+
+func parseInt(d *definition, s string) (Int, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < d.min || n > d.max || s[0] == '+' {
+		return Int{}, d.rangeError(s)
+	}
+	return Known(n), nil
 }

@@ -3,7 +3,6 @@ package event
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -66,8 +65,8 @@ func (e *Event) UnmarshalJSON(record []byte) error { return DecodeJSON(string(re
 // not fields are passed over; null is absent. Refused are: records over
 // [MaxRecord], invalid UTF-8, duplicate keys, keys that differ from a field's
 // name only in case (another parser might take them for it, and an attacker
-// hide behind that), values of another type, and all that [Event.Validate]
-// refuses. The strings of e are substrings of record, so decoding allocates
+// hide behind that), fields within an object (such as "source": {"ip": ...}),
+// values of another type, and all that [Event.Validate] refuses. The strings of e are substrings of record, so decoding allocates
 // only for strings with escapes and for keys that are not fields.
 func DecodeJSON(record string, e *Event) error {
 	*e = Event{}
@@ -105,6 +104,7 @@ type decoder struct {
 	text    string
 	at      int
 	seen    uint64 // a bit for each field
+	next    Field  // the one after the last that came
 	checked bool   // by jsontext: all syntax and all keys
 }
 
@@ -116,14 +116,14 @@ func (d *decoder) object(e *Event) error {
 		return nil
 	}
 	for {
-		key, err := d.string()
+		f, key, err := d.key()
 		if err != nil {
 			return err
 		}
 		if !d.take(':') {
 			return d.unexpected("a colon")
 		}
-		if f := fieldNamed(key); f == FieldCount {
+		if f == FieldCount {
 			err = d.pass(key)
 		} else if d.seen&(1<<f) != 0 {
 			err = fieldError(key, key, "each key once")
@@ -142,6 +142,31 @@ func (d *decoder) object(e *Event) error {
 		}
 		return d.unexpected("a comma or a closing brace")
 	}
+}
+
+// key reads a key and finds its field, FieldCount where it is none. Keys mostly
+// come in the order of the table: so the text is first compared with the names
+// of the next few fields.
+func (d *decoder) key() (f Field, key string, err error) {
+	d.space()
+	if d.at < len(d.text) && d.text[d.at] == '"' {
+		const few = 8
+		begin := d.at + 1
+		for f := d.next; f < min(d.next+few, FieldCount); f++ {
+			name := fields[f].name
+			end := begin + len(name)
+			if end < len(d.text) && d.text[end] == '"' && d.text[begin:end] == name {
+				d.at, d.next = end+1, f+1
+				return f, name, nil
+			}
+		}
+	}
+	key, err = d.string()
+	f = fieldNamed(key)
+	if f < FieldCount {
+		d.next = f + 1
+	}
+	return f, key, err
 }
 
 func (d *decoder) value(f Field, e *Event) error {
@@ -163,17 +188,11 @@ func (d *decoder) value(f Field, e *Event) error {
 	if err != nil || s == "" {
 		return err
 	}
-	switch def.kind {
-	case KindTime:
-		e.Timestamp, err = parseTime(s)
-	case KindAddress:
-		var a netip.Addr
-		a, err = parseAddress(def, s)
-		*def.address(e) = a
-	default:
-		*def.text(e) = s
+	if def.kind == KindText {
+		*def.text(e) = s // the whole record is known to be UTF-8
+		return nil
 	}
-	return err
+	return f.Parse(e, s)
 }
 
 func (d *decoder) integer(def *definition) (Int, error) {
@@ -260,9 +279,14 @@ func (d *decoder) escaped(start int) (string, error) {
 // first such key on, the record is one that a library has found valid, nested
 // values and their keys included.
 func (d *decoder) pass(key string) error {
-	for i := range fields {
-		if name := fields[i].name; strings.EqualFold(name, key) {
-			return fieldError(name, key, "the key in this case exactly")
+	if err := checkSpelling(key); err != nil {
+		return err
+	}
+	if d.space(); d.at < len(d.text) && d.text[d.at] == '{' {
+		for i := range fields {
+			if strings.HasPrefix(fields[i].name, key+".") {
+				return fieldError(key, d.rest(), "flat keys, such as "+fields[i].name)
+			}
 		}
 	}
 	if !d.checked {

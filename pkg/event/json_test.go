@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,8 @@ func TestDecodeJSON(t *testing.T) {
 		"unknown keys":          head + `,"x":{"source.port":[1,{"a":"}"}]},"y":"\"","z":-1.5e3,"w":true}`,
 		"null is absent":        head + `,"source.ip":null,"source.port":null}`,
 		"offset":                `{"@timestamp":"2026-03-01T13:00:00+01:00","event.id":"C1"}`,
+		"widest offset":         `{"@timestamp":"2026-03-01T13:00:00.5-23:59","event.id":"C1"}`,
+		"null for an object":    head + `,"source":null,"eventful":{}}`,
 		"1970":                  `{"@timestamp":"1970-01-01T00:00:00Z","event.id":"C1"}`,
 		"2100":                  `{"@timestamp":"2100-12-31T23:59:59.999999999Z","event.id":"C1"}`,
 		"IPv6":                  head + `,"source.ip":"2001:db8::1"}`,
@@ -92,7 +95,9 @@ func TestDecodeJSON(t *testing.T) {
 		{"duplicate by escape", head + `,"event\u002eid":"C2"}`, `want each key once`},
 		{"duplicate unknown key", head + `,"x":1,"x":2}`, `duplicate`},
 		{"nested duplicate", head + `,"x":{"y":1,"y":2}}`, `duplicate`},
-		{"case variant", head + `,"Source.IP":"10.0.0.1"}`, `source.ip: "Source.IP": want the key in this case exactly`},
+		{"case variant", head + `,"Source.IP":"10.0.0.1"}`, `source.ip: "Source.IP": want the name in this case exactly`},
+		{"blank in a key", head + `,"source.ip ":"10.0.0.1"}`, `source.ip: "source.ip ": want the name`},
+		{"nested", head + `,"source":{"ip":"10.0.0.1"}}`, `source: "{\"ip\":\"10.0.0.1\"": want flat keys, such as source.ip`},
 		{"folded variant", head + `,"ſource.ip":"10.0.0.1"}`, `in this case exactly`},
 		{"port out of range", head + `,"source.port":70000}`, `source.port: "70000": want a whole number from 0 to 65535`},
 		{"negative port", head + `,"source.port":-1}`, `source.port: "-1"`},
@@ -106,6 +111,10 @@ func TestDecodeJSON(t *testing.T) {
 		{"zone", head + `,"source.ip":"fe80::1%eth0"}`, `source.ip`},
 		{"no status", head + `,"http.response.status_code":99}`, `from 100 to 999`},
 		{"bad time", `{"@timestamp":"2026-03-01 12:00","event.id":"C1"}`, `@timestamp: "2026-03-01 12:00"`},
+		{"hour of one digit", `{"@timestamp":"2026-03-01T1:02:03Z","event.id":"C1"}`, `1970 to 2100`},
+		{"comma in a time", `{"@timestamp":"2026-03-01T12:00:00,5Z","event.id":"C1"}`, `1970 to 2100`},
+		{"zone of a day", `{"@timestamp":"2026-03-01T12:00:00+24:00","event.id":"C1"}`, `1970 to 2100`},
+		{"zone of 60 minutes", `{"@timestamp":"2026-03-01T12:00:00+01:60","event.id":"C1"}`, `1970 to 2100`},
 		{"before 1970", `{"@timestamp":"1969-12-31T23:59:59Z","event.id":"C1"}`, `1970 to 2100`},
 		{"after 2100", `{"@timestamp":"2101-01-01T00:00:00Z","event.id":"C1"}`, `1970 to 2100`},
 		{"invalid UTF-8", head + `,"user.name":"` + "\xff" + `"}`, `invalid UTF-8`},
@@ -121,6 +130,25 @@ func TestDecodeJSON(t *testing.T) {
 				t.Errorf("error %v, want it to say %s", err, test.message)
 			}
 		})
+	}
+}
+
+func TestKeysInAnyOrder(t *testing.T) {
+	want := web()
+	record := string(event.AppendJSON(nil, &want))
+	members := strings.SplitAfter(strings.Trim(record, "{}"), `,"`)
+	for i := range members {
+		members[i] = `"` + strings.TrimPrefix(strings.TrimSuffix(members[i], `,"`), `"`)
+	}
+	for i := range members {
+		order := slices.Concat(members[i:], members[:i])
+		if i%2 == 1 {
+			slices.Reverse(order)
+		}
+		var got event.Event
+		if err := event.DecodeJSON("{"+strings.Join(order, " , ")+"}", &got); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", order, got, err, want)
+		}
 	}
 }
 
@@ -147,9 +175,23 @@ func TestValidate(t *testing.T) {
 func TestFields(t *testing.T) {
 	e := web()
 	for _, f := range event.Fields() {
-		if found, ok := event.FieldNamed(f.Name()); !ok || found != f {
-			t.Errorf("%s is not found by its name", f.Name())
+		if found, ok := event.FieldNamed(f.Name()); !ok || found != f || f.Name() == "" {
+			t.Errorf("field %d, %q, is not found by its name", f, f.Name())
 		}
+	}
+	var copied event.Event
+	for _, f := range event.Fields() {
+		if text := string(f.Append(nil, &e)); text != "" {
+			if err := f.Parse(&copied, text); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if copied != e {
+		t.Errorf("parsed %+v, want %+v", copied, e)
+	}
+	if err := event.FieldUser.Parse(&copied, "\xff"); err == nil {
+		t.Error("text that is not UTF-8 was accepted")
 	}
 	if got := string(event.FieldDestinationPort.Append(nil, &e)); got != "443" {
 		t.Errorf("destination.port %s", got)

@@ -21,6 +21,7 @@ import (
 	"soclab/internal/need"
 	"soclab/pkg/attack"
 	"soclab/pkg/event"
+	"soclab/pkg/sensor"
 	"soclab/pkg/sigma"
 	"soclab/pkg/traffic"
 )
@@ -208,7 +209,7 @@ func TestDefaultRulesOnSamples(t *testing.T) {
 }
 
 // classify reads a source to its end as one partition.
-func classify(t *testing.T, source traffic.Source, each func(*event.Event, *event.Verdict)) {
+func classify(t *testing.T, source interface{ Next() (*event.Event, error) }, each func(*event.Event, *event.Verdict)) {
 	t.Helper()
 	classifier := sigma.NewClassifier(defaultRules(t))
 	batch := event.Batch{Records: make([]event.Record, 1)}
@@ -227,9 +228,9 @@ func classify(t *testing.T, source traffic.Source, each func(*event.Event, *even
 }
 
 // openLog opens a log of testdata/zeek, or a real one.
-func openLog(t *testing.T, path string) traffic.Source {
+func openLog(t *testing.T, path string) *sensor.Reader {
 	t.Helper()
-	source, err := traffic.Open(path)
+	source, err := sensor.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,8 @@
+// Package traffic makes the events of a small company's network, with attacks
+// in it and their truth, and writes both into files.
 package traffic
+
+//go:generate go test -run TestSample -update
 
 import (
 	"container/heap"
@@ -27,7 +31,7 @@ type Options struct {
 	AttackShare float64   // the part of them that belongs to attacks, 0 to 0.5; 0 is none
 }
 
-// Generator is a Source that makes up the traffic of a small company: a stream
+// Generator makes up the traffic of a small company: a stream
 // of events in the order of time, in which attacks hide. An activity is planned
 // whole when it begins, and a heap merges those that run. The more events, the
 // larger the company, the longer the time they span (2,000 an hour, a million a

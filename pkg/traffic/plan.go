@@ -66,7 +66,7 @@ func (p *plan) add(dataset, category, action string, from, to netip.Addr, port i
 
 // conn adds a TCP connection that came about and ended in order (SF).
 func (p *plan) conn(from, to netip.Addr, port int, protocol string) *event.Event {
-	e := p.add(zeekConnDataset, networkCategory, connectionAction, from, to, port)
+	e := p.add("zeek.conn", "network", "connection", from, to, port)
 	e.Protocol, e.ConnState = protocol, "SF"
 	return e
 }
@@ -112,7 +112,7 @@ func (p *plan) refused(e *event.Event) {
 // query adds a DNS question and its answer; answers are empty where the code
 // is not NOERROR.
 func (p *plan) query(from, resolver netip.Addr, name, kind, code, answers string) *event.Event {
-	e := p.add("zeek.dns", networkCategory, "query", from, resolver, 53)
+	e := p.add("zeek.dns", "network", "query", from, resolver, 53)
 	e.Transport, e.Protocol = "udp", "dns"
 	e.DNS = event.DNS{Question: name, Type: kind, ResponseCode: code, Answers: answers}
 	sent := 17 + len(name)
