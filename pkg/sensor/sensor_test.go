@@ -66,6 +66,19 @@ func drain(r *Reader) (all []event.Event, err error) {
 	}
 }
 
+func ExampleNewReader() {
+	const stream = `{"_path":"conn","ts":1.5,"uid":"C1","id":{"orig_h":"10.0.0.1","resp_h":"10.0.0.2"},"service":["ssl","http"]}`
+	r, err := NewReader(strings.NewReader(stream), "standard input")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Close()
+	e, err := r.Next()
+	fmt.Println(r.Format(), e.Source.IP, e.Protocol, err)
+	// Output: Zeek conn.log (JSON lines) 10.0.0.1 ssl,http <nil>
+}
+
 type refusal struct{ name, content, want string }
 
 // refuse checks that each content is refused with the words wanted.

@@ -86,29 +86,25 @@ func (l *zeekLog) format(encoding string) string {
 // id.orig_h. A name in another case is refused: another reader might take it
 // for the field.
 func (l *zeekLog) field(name string, next int) (int, error) {
+	var variant string
 	for range l.fields {
 		if next >= len(l.fields) {
 			next = 0
 		}
-		if f := l.fields[next].name; len(f) == len(name) && (f == name || underscored(f, name)) {
-			return next, nil
+		if f := l.fields[next].name; len(f) == len(name) {
+			switch {
+			case f == name, strings.HasPrefix(f, "id.") && strings.HasPrefix(name, "id_") && f[3:] == name[3:]:
+				return next, nil
+			case strings.EqualFold(f, name):
+				variant = f
+			}
 		}
 		next++
 	}
-	if strings.ToLower(name) != name {
-		for i := range l.fields {
-			if f := l.fields[i].name; strings.EqualFold(f, name) {
-				return -1, &event.FieldError{Field: f, Value: name, Want: "the name in this case exactly"}
-			}
-		}
+	if variant != "" {
+		return -1, &event.FieldError{Field: variant, Value: name, Want: "the name in this case exactly"}
 	}
 	return -1, nil
-}
-
-// underscored reports whether name is id_orig_h for the field id.orig_h.
-func underscored(field, name string) bool {
-	const dot = len("id")
-	return len(field) == len(name) && strings.HasPrefix(field, "id.") && field[:dot] == name[:dot] && name[dot] == '_' && field[dot+1:] == name[dot+1:]
 }
 
 // zeekRecord is a record of a log on its way into an event.

@@ -42,7 +42,8 @@ func (z *zeekJSON) decode(line string, e *event.Event) (held bool, err error) {
 		return false, err
 	}
 	record, next := z.log.record(e), 0
-	for _, m := range z.members {
+	for i := range z.members {
+		m := &z.members[i]
 		field, err := z.log.field(m.key, next)
 		if err != nil {
 			return false, err
@@ -123,17 +124,22 @@ func read(object *jsontext.Decoder, text string) (string, error) {
 
 // which finds the log that the object is a record of.
 func (z *zeekJSON) which(line string) (*zeekLog, error) {
-	for _, m := range z.members {
-		if m.key == "_path" || m.key == "@stream" {
+	same := false // most logs are of one kind
+	for i := range z.members {
+		m := &z.members[i]
+		switch {
+		case m.key == "_path" || m.key == "@stream":
 			path, err := m.text(&zeekField{name: m.key, to: event.FieldDataset})
 			if err != nil {
 				return nil, err
 			}
 			return zeekLogAt(path)
+		case !same && z.log != nil:
+			same = slices.Contains(z.log.marks, m.key)
 		}
 	}
-	if z.log != nil && slices.ContainsFunc(z.members, func(m member) bool { return slices.Contains(z.log.marks, m.key) }) {
-		return z.log, nil // most logs are of one kind
+	if same {
+		return z.log, nil
 	}
 	for _, m := range z.members {
 		if l := zeekLogWith(m.key); l != nil {
@@ -205,7 +211,7 @@ func (m *member) joined(f *zeekField) (string, error) {
 // unquote returns the text of a JSON string, without an allocation where it
 // has no escapes.
 func unquote(literal string) (string, error) {
-	if !strings.Contains(literal, `\`) {
+	if strings.IndexByte(literal, '\\') < 0 {
 		return literal[1 : len(literal)-1], nil
 	}
 	text, err := jsontext.AppendUnquote(nil, literal)
