@@ -86,74 +86,49 @@ func (n Int) String() string {
 	return strconv.FormatInt(n.Value, 10)
 }
 
-// The fields of an event, in the order of the CSV columns.
+// fields are the columns of a file of events, in their order, and the keys of its
+// JSON. A field is added as a member of Event and a row at the end; the rest
+// follows.
+var fields = [...]definition{
+	{name: "@timestamp", kind: KindTime},
+	text("event.id", func(e *Event) *string { return &e.ID }),
+	text("event.dataset", func(e *Event) *string { return &e.Dataset }),
+	text("event.category", func(e *Event) *string { return &e.Category }),
+	text("event.action", func(e *Event) *string { return &e.Action }),
+	text("event.outcome", func(e *Event) *string { return &e.Outcome }),
+	integer("event.duration", 0, math.MaxInt64, func(e *Event) *Int { return &e.Duration }),
+	address("source.ip", func(e *Event) *netip.Addr { return &e.Source.IP }),
+	integer("source.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Source.Port }),
+	integer("source.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Bytes }),
+	integer("source.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Packets }),
+	address("destination.ip", func(e *Event) *netip.Addr { return &e.Destination.IP }),
+	integer("destination.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Destination.Port }),
+	integer("destination.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Bytes }),
+	integer("destination.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Packets }),
+	text("network.transport", func(e *Event) *string { return &e.Transport }),
+	text("network.protocol", func(e *Event) *string { return &e.Protocol }),
+	text("user.name", func(e *Event) *string { return &e.User }),
+	text("dns.question.name", func(e *Event) *string { return &e.DNS.Question }),
+	text("dns.question.type", func(e *Event) *string { return &e.DNS.Type }),
+	text("dns.response_code", func(e *Event) *string { return &e.DNS.ResponseCode }),
+	text("dns.answers", func(e *Event) *string { return &e.DNS.Answers }),
+	text("url.domain", func(e *Event) *string { return &e.URL.Domain }),
+	text("url.path", func(e *Event) *string { return &e.URL.Path }),
+	text("url.query", func(e *Event) *string { return &e.URL.Query }),
+	text("http.request.method", func(e *Event) *string { return &e.HTTP.Method }),
+	integer("http.response.status_code", 100, 999, func(e *Event) *Int { return &e.HTTP.Status }),
+	text("user_agent.original", func(e *Event) *string { return &e.UserAgent }),
+	text("zeek.connection.state", func(e *Event) *string { return &e.ConnState }),
+}
+
+// FieldCount is the number of fields.
+const FieldCount = Field(len(fields))
+
+// The fields that every event has. The others are found by [MustField].
 const (
 	FieldTimestamp Field = iota
 	FieldID
-	FieldDataset
-	FieldCategory
-	FieldAction
-	FieldOutcome
-	FieldDuration
-	FieldSourceIP
-	FieldSourcePort
-	FieldSourceBytes
-	FieldSourcePackets
-	FieldDestinationIP
-	FieldDestinationPort
-	FieldDestinationBytes
-	FieldDestinationPackets
-	FieldTransport
-	FieldProtocol
-	FieldUser
-	FieldDNSQuestion
-	FieldDNSType
-	FieldDNSResponseCode
-	FieldDNSAnswers
-	FieldURLDomain
-	FieldURLPath
-	FieldURLQuery
-	FieldHTTPMethod
-	FieldHTTPStatus
-	FieldUserAgent
-	FieldConnState
-
-	FieldCount // how many there are; no field itself
 )
-
-// fields are the columns of a file of events and the keys of its JSON. A field
-// is added as a member of Event, a constant and a row here; the rest follows.
-var fields = [FieldCount]definition{
-	FieldTimestamp:          {name: "@timestamp", kind: KindTime},
-	FieldID:                 text("event.id", func(e *Event) *string { return &e.ID }),
-	FieldDataset:            text("event.dataset", func(e *Event) *string { return &e.Dataset }),
-	FieldCategory:           text("event.category", func(e *Event) *string { return &e.Category }),
-	FieldAction:             text("event.action", func(e *Event) *string { return &e.Action }),
-	FieldOutcome:            text("event.outcome", func(e *Event) *string { return &e.Outcome }),
-	FieldDuration:           integer("event.duration", 0, math.MaxInt64, func(e *Event) *Int { return &e.Duration }),
-	FieldSourceIP:           address("source.ip", func(e *Event) *netip.Addr { return &e.Source.IP }),
-	FieldSourcePort:         integer("source.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Source.Port }),
-	FieldSourceBytes:        integer("source.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Bytes }),
-	FieldSourcePackets:      integer("source.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Source.Packets }),
-	FieldDestinationIP:      address("destination.ip", func(e *Event) *netip.Addr { return &e.Destination.IP }),
-	FieldDestinationPort:    integer("destination.port", 0, math.MaxUint16, func(e *Event) *Int { return &e.Destination.Port }),
-	FieldDestinationBytes:   integer("destination.bytes", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Bytes }),
-	FieldDestinationPackets: integer("destination.packets", 0, math.MaxInt64, func(e *Event) *Int { return &e.Destination.Packets }),
-	FieldTransport:          text("network.transport", func(e *Event) *string { return &e.Transport }),
-	FieldProtocol:           text("network.protocol", func(e *Event) *string { return &e.Protocol }),
-	FieldUser:               text("user.name", func(e *Event) *string { return &e.User }),
-	FieldDNSQuestion:        text("dns.question.name", func(e *Event) *string { return &e.DNS.Question }),
-	FieldDNSType:            text("dns.question.type", func(e *Event) *string { return &e.DNS.Type }),
-	FieldDNSResponseCode:    text("dns.response_code", func(e *Event) *string { return &e.DNS.ResponseCode }),
-	FieldDNSAnswers:         text("dns.answers", func(e *Event) *string { return &e.DNS.Answers }),
-	FieldURLDomain:          text("url.domain", func(e *Event) *string { return &e.URL.Domain }),
-	FieldURLPath:            text("url.path", func(e *Event) *string { return &e.URL.Path }),
-	FieldURLQuery:           text("url.query", func(e *Event) *string { return &e.URL.Query }),
-	FieldHTTPMethod:         text("http.request.method", func(e *Event) *string { return &e.HTTP.Method }),
-	FieldHTTPStatus:         integer("http.response.status_code", 100, 999, func(e *Event) *Int { return &e.HTTP.Status }),
-	FieldUserAgent:          text("user_agent.original", func(e *Event) *string { return &e.UserAgent }),
-	FieldConnState:          text("zeek.connection.state", func(e *Event) *string { return &e.ConnState }),
-}
 
 // Validate reports the first field that breaks a rule of the package: a
 // missing timestamp or id, a number or time out of range, an address with a

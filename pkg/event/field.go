@@ -63,6 +63,16 @@ func FieldNamed(name string) (Field, bool) {
 	return f, f != FieldCount
 }
 
+// MustField is FieldNamed for names that stand in code: it panics where there is
+// no such field.
+func MustField(name string) Field {
+	f, ok := FieldNamed(name)
+	if !ok {
+		panic("events have no field " + name)
+	}
+	return f
+}
+
 // byLength holds the fields by the length of their names.
 var byLength = func() (index [][]Field) {
 	for f := range FieldCount {

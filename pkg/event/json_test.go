@@ -190,10 +190,10 @@ func TestFields(t *testing.T) {
 	if copied != e {
 		t.Errorf("parsed %+v, want %+v", copied, e)
 	}
-	if err := event.FieldUser.Parse(&copied, "\xff"); err == nil {
+	if err := event.MustField("user.name").Parse(&copied, "\xff"); err == nil {
 		t.Error("text that is not UTF-8 was accepted")
 	}
-	if got := string(event.FieldDestinationPort.Append(nil, &e)); got != "443" {
+	if got := string(event.MustField("destination.port").Append(nil, &e)); got != "443" {
 		t.Errorf("destination.port %s", got)
 	}
 	if _, ok := event.FieldNamed("source.IP"); ok {

@@ -32,15 +32,20 @@ type zeekField struct {
 	list     bool // a set or vector: the event has its elements with commas between them
 }
 
+var (
+	fieldDataset  = event.MustField("event.dataset")
+	fieldDuration = event.MustField("event.duration")
+)
+
 // zeekConnection are the fields that begin the logs of what happens on a
 // connection (base/init-bare.zeek, record conn_id).
 var zeekConnection = []zeekField{
 	{name: "ts", to: event.FieldTimestamp, required: true},
 	{name: "uid", to: event.FieldID, required: true},
-	{name: "id.orig_h", to: event.FieldSourceIP, required: true},
-	{name: "id.orig_p", to: event.FieldSourcePort},
-	{name: "id.resp_h", to: event.FieldDestinationIP, required: true},
-	{name: "id.resp_p", to: event.FieldDestinationPort},
+	{name: "id.orig_h", to: event.MustField("source.ip"), required: true},
+	{name: "id.orig_p", to: event.MustField("source.port")},
+	{name: "id.resp_h", to: event.MustField("destination.ip"), required: true},
+	{name: "id.resp_p", to: event.MustField("destination.port")},
 }
 
 // zeekNames lists the logs that are read.
@@ -133,7 +138,7 @@ func (r *zeekRecord) put(i int, text string) error {
 	switch f.to {
 	case event.FieldTimestamp:
 		return f.time(r.event, text)
-	case event.FieldDuration:
+	case fieldDuration:
 		return f.duration(r.event, text)
 	}
 	return f.named(f.to.Parse(r.event, text))

@@ -129,7 +129,7 @@ func (z *zeekJSON) which(line string) (*zeekLog, error) {
 		m := &z.members[i]
 		switch {
 		case m.key == "_path" || m.key == "@stream":
-			path, err := m.text(&zeekField{name: m.key, to: event.FieldDataset})
+			path, err := m.text(&zeekField{name: m.key, to: fieldDataset})
 			if err != nil {
 				return nil, err
 			}

@@ -164,9 +164,9 @@ func TestAddingALog(t *testing.T) {
 		path: "dns", dataset: "zeek.dns", category: "network", action: "query",
 		marks: []string{"trans_id"},
 		fields: slices.Concat(zeekConnection, []zeekField{
-			{name: "query", to: event.FieldDNSQuestion},
-			{name: "answers", to: event.FieldDNSAnswers, list: true},
-			{name: "rtt", to: event.FieldDuration},
+			{name: "query", to: event.MustField("dns.question.name")},
+			{name: "answers", to: event.MustField("dns.answers"), list: true},
+			{name: "rtt", to: event.MustField("event.duration")},
 		}),
 	}
 	zeekLogs = append(zeekLogs, &dns)

@@ -283,7 +283,7 @@ func (c *Correlation) resolveGroups(aliases *yaml.Node) error {
 // groupsBySource reports whether all events of a group have the same source.
 func (c *Correlation) groupsBySource() bool {
 	for _, key := range c.keys {
-		if !slices.ContainsFunc(key, func(f field) bool { return f.sources[0] == source(event.FieldSourceIP) }) {
+		if !slices.ContainsFunc(key, func(f field) bool { return f.sources[0] == source(event.MustField("source.ip")) }) {
 			return false
 		}
 	}

@@ -51,36 +51,36 @@ var aliases = func() map[string]field {
 			table[name] = field{sources: sources, unit: unit}
 		}
 	}
-	is := func(f event.Field, names ...string) { add(1, []source{source(f)}, names...) }
+	is := func(name string, names ...string) { add(1, []source{source(event.MustField(name))}, names...) }
 
-	is(event.FieldTimestamp, "timestamp", "ts", "utctime")
-	is(event.FieldID, "uid")
-	is(event.FieldAction, "action")
-	is(event.FieldOutcome, "outcome")
-	is(event.FieldSourceIP, "src_ip", "srcip", "src", "sourceip", "source_ip", "id.orig_h", "c-ip", "client_ip", "clientip", "source.address", "client.ip")
-	is(event.FieldSourcePort, "src_port", "srcport", "sourceport", "source_port", "id.orig_p", "client.port")
-	is(event.FieldSourceBytes, "orig_bytes", "cs-bytes", "bytes_out", "request_body_len")
-	is(event.FieldSourcePackets, "orig_pkts")
-	is(event.FieldDestinationIP, "dst_ip", "dstip", "dst", "destinationip", "destination_ip", "dest_ip", "id.resp_h", "s-ip", "destination.address", "server.ip")
-	is(event.FieldDestinationPort, "dst_port", "dstport", "destinationport", "destination_port", "dest_port", "id.resp_p", "s-port", "cs-uri-port", "server.port")
-	is(event.FieldDestinationBytes, "resp_bytes", "sc-bytes", "bytes_in", "response_body_len")
-	is(event.FieldDestinationPackets, "resp_pkts")
-	is(event.FieldTransport, "proto", "protocol", "ip_protocol")
-	is(event.FieldProtocol, "service", "app_proto", "application")
-	is(event.FieldUser, "user", "username", "user_name", "cs-username", "targetusername", "accountname")
-	is(event.FieldDNSQuestion, "query", "queryname", "dns.query.name", "dns-query", "question")
-	is(event.FieldDNSType, "record_type", "qtype_name", "query_type", "querytype", "dns.query.type")
-	is(event.FieldDNSResponseCode, "rcode_name", "response_code", "dns.response.code")
-	is(event.FieldDNSAnswers, "answer", "answers", "dns.answers.data", "queryresults")
-	is(event.FieldURLDomain, "cs-host", "r-dns", "c-uri-host", "host", "hostname", "dest_domain", "destinationhostname")
-	is(event.FieldURLPath, "c-uri-stem", "cs-uri-stem", "c-uri-path", "cs-uri-path", "uri_path")
-	is(event.FieldHTTPMethod, "cs-method", "method", "http_method", "http.method", "request_method")
-	is(event.FieldHTTPStatus, "sc-status", "status_code", "http_status", "http.status_code")
-	is(event.FieldUserAgent, "c-useragent", "cs-useragent", "cs-user-agent", "cs(user-agent)", "http_user_agent", "user_agent", "useragent", "user-agent")
-	is(event.FieldConnState, "conn_state", "network.state")
+	is("@timestamp", "timestamp", "ts", "utctime")
+	is("event.id", "uid")
+	is("event.action", "action")
+	is("event.outcome", "outcome")
+	is("source.ip", "src_ip", "srcip", "src", "sourceip", "source_ip", "id.orig_h", "c-ip", "client_ip", "clientip", "source.address", "client.ip")
+	is("source.port", "src_port", "srcport", "sourceport", "source_port", "id.orig_p", "client.port")
+	is("source.bytes", "orig_bytes", "cs-bytes", "bytes_out", "request_body_len")
+	is("source.packets", "orig_pkts")
+	is("destination.ip", "dst_ip", "dstip", "dst", "destinationip", "destination_ip", "dest_ip", "id.resp_h", "s-ip", "destination.address", "server.ip")
+	is("destination.port", "dst_port", "dstport", "destinationport", "destination_port", "dest_port", "id.resp_p", "s-port", "cs-uri-port", "server.port")
+	is("destination.bytes", "resp_bytes", "sc-bytes", "bytes_in", "response_body_len")
+	is("destination.packets", "resp_pkts")
+	is("network.transport", "proto", "protocol", "ip_protocol")
+	is("network.protocol", "service", "app_proto", "application")
+	is("user.name", "user", "username", "user_name", "cs-username", "targetusername", "accountname")
+	is("dns.question.name", "query", "queryname", "dns.query.name", "dns-query", "question")
+	is("dns.question.type", "record_type", "qtype_name", "query_type", "querytype", "dns.query.type")
+	is("dns.response_code", "rcode_name", "response_code", "dns.response.code")
+	is("dns.answers", "answer", "answers", "dns.answers.data", "queryresults")
+	is("url.domain", "cs-host", "r-dns", "c-uri-host", "host", "hostname", "dest_domain", "destinationhostname")
+	is("url.path", "c-uri-stem", "cs-uri-stem", "c-uri-path", "cs-uri-path", "uri_path")
+	is("http.request.method", "cs-method", "method", "http_method", "http.method", "request_method")
+	is("http.response.status_code", "sc-status", "status_code", "http_status", "http.status_code")
+	is("user_agent.original", "c-useragent", "cs-useragent", "cs-user-agent", "cs(user-agent)", "http_user_agent", "user_agent", "useragent", "user-agent")
+	is("zeek.connection.state", "conn_state", "network.state")
 
 	// Zeek's duration is in seconds, W3C's time-taken in milliseconds.
-	duration := []source{source(event.FieldDuration)}
+	duration := []source{source(event.MustField("event.duration"))}
 	add(1e9, duration, "duration")
 	add(1e6, duration, "time-taken")
 
@@ -88,7 +88,7 @@ var aliases = func() map[string]field {
 	// stands before it in the URL.
 	add(1, []source{sourceURI, sourceURL}, "c-uri", "cs-uri", "uri", "url", "url.original", "request_url")
 	add(1, []source{sourceURL}, "url.full")
-	add(1, []source{source(event.FieldURLQuery), sourceURI}, "cs-uri-query", "c-uri-query", "uri_query")
+	add(1, []source{source(event.MustField("url.query")), sourceURI}, "cs-uri-query", "c-uri-query", "uri_query")
 	add(1, []source{sourceExtension}, "c-uri-extension", "url.extension")
 	add(1, []source{sourceNetworkType}, "network.type")
 	return table

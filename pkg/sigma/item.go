@@ -448,7 +448,7 @@ func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (ite
 	// reach from one into the other.
 	texts := field{name: "keywords", sources: []source{sourceURI}}
 	for _, f := range event.Fields() {
-		if f.Kind() == event.KindText && f != event.FieldURLPath && f != event.FieldURLQuery {
+		if f.Kind() == event.KindText && f != event.MustField("url.path") && f != event.MustField("url.query") {
 			texts.sources = append(texts.sources, source(f))
 		}
 	}

@@ -86,7 +86,7 @@ func TestAliases(t *testing.T) {
 			}
 		}
 	}
-	if f := mustField(t, "SRC_IP"); f.sources[0] != source(event.FieldSourceIP) {
+	if f := mustField(t, "SRC_IP"); f.sources[0] != source(event.MustField("source.ip")) {
 		t.Errorf("SRC_IP is %v", f.sources)
 	}
 }

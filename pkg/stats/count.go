@@ -76,7 +76,7 @@ func (c *counter) count(r *row) error {
 	source := r.source()
 	if source != "" && !c.sources.known(source) {
 		if _, err := netip.ParseAddr(source); err != nil {
-			return fmt.Errorf("%s: %.80q: want an address", event.FieldSourceIP.Name(), source)
+			return fmt.Errorf("%s: %.80q: want an address", sourceIP.Name(), source)
 		}
 		c.sources.insert(strings.Clone(source))
 	}

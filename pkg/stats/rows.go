@@ -21,8 +21,10 @@ type row struct {
 	offset    int64
 }
 
+var sourceIP = event.Column(event.MustField("source.ip"))
+
 func (r *row) id() string     { return r.Get(event.Column(event.FieldID)) }
-func (r *row) source() string { return r.Get(event.Column(event.FieldSourceIP)) }
+func (r *row) source() string { return r.Get(sourceIP) }
 func (r *row) benign() bool   { return r.Get(event.ColumnClass) == event.Benign }
 
 // latency is the time from Kafka's record time until the row was written; ok
