@@ -201,6 +201,44 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// Each field, also the one that was added last, is written and read alone: as
+// JSON, as CSV, and in a row.
+func TestEveryFieldRoundTrips(t *testing.T) {
+	values := map[event.Kind]string{
+		event.KindTime: "2026-03-01T12:00:00Z", event.KindText: `some "text", and more`,
+		event.KindInteger: "443", event.KindAddress: "10.0.0.1",
+	}
+	columns, err := event.ParseHeader(strings.Join(event.RowColumns(), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range event.Fields() {
+		want := event.Event{Timestamp: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), ID: "E"}
+		if err := f.Parse(&want, values[f.Kind()]); err != nil {
+			t.Fatal(err)
+		}
+		if string(f.Append(nil, &want)) != values[f.Kind()] {
+			t.Errorf("%s is %q after it was set to %q", f.Name(), f.Append(nil, &want), values[f.Kind()])
+		}
+		var got event.Event
+		if err := event.DecodeJSON(string(event.AppendJSON(nil, &want)), &got); err != nil || got != want {
+			t.Errorf("%s as JSON: %+v (%v), want %+v", f.Name(), got, err, want)
+		}
+		record := event.Record{Event: want, Verdict: &event.Verdict{Class: event.Benign}}
+		var row event.Row
+		var rows event.RowEncoder
+		if err := columns.DecodeRow(string(rows.AppendCSV(nil, &event.Row{Record: &record})), &row); err != nil || row.Event != want {
+			t.Errorf("%s as CSV: %+v (%v), want %+v", f.Name(), row.Event, err, want)
+		}
+		for _, other := range event.Fields() {
+			required := other == event.FieldTimestamp || other == event.FieldID
+			if text := other.Append(nil, &want); len(text) > 0 && other != f && !required {
+				t.Errorf("%s was set, and %s is %q", f.Name(), other.Name(), text)
+			}
+		}
+	}
+}
+
 // FuzzDecodeJSON holds the decoder to a strict library's view of the same
 // bytes: what one refuses as JSON the other refuses, and both read the same.
 func FuzzDecodeJSON(f *testing.F) {
