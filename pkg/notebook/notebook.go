@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log"
 	"net/url"
 	"os"
 	"os/signal"
@@ -39,6 +40,7 @@ var caught atomic.Bool
 //
 // That function also ends the cell where [Check] or [Must] failed.
 func Context() (context.Context, func()) {
+	log.SetFlags(0) // what the packages log is for the reader: no time before it
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	caught.Store(true)
 	return ctx, func() {
