@@ -260,6 +260,9 @@ func TestTrial(t *testing.T) {
 		if fmt.Sprint(window, why.Reasons) != "[0 2] [{failure event.outcome failure}]" {
 			t.Errorf("explained by %v, %v", window, why.Reasons)
 		}
+		if alone := rules.Rules[1].Explain(e); alone != nil {
+			t.Errorf("one event explains a correlation by %v", alone)
+		}
 	}
 }
 

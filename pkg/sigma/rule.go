@@ -90,18 +90,13 @@ type Reason struct {
 }
 
 // Explain says why a plain rule matches an event: the fields of the selections
-// that hold. It is empty where the rule does not match. Of a correlation it
-// says why the rules that it refers to match.
+// that hold. It is empty where the rule does not match, and for a correlation:
+// see [Trial].
 func (r *Rule) Explain(e *event.Event) []Reason {
-	var reasons []Reason
-	if r.Correlation != nil {
-		for _, member := range r.Correlation.rules {
-			reasons = append(reasons, member.Explain(e)...)
-		}
-	}
 	if !r.Matches(e) {
-		return reasons
+		return nil
 	}
+	var reasons []Reason
 	var v view
 	v.set(e)
 	for _, s := range r.selections {

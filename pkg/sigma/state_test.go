@@ -288,6 +288,47 @@ func TestCorrelationsAgainstDefinition(t *testing.T) {
 	}
 }
 
+// TestTrialWindow: what a trial shows is what counts by the definition.
+func TestTrialWindow(t *testing.T) {
+	records := randomLogins(rand.New(rand.NewPCG(6, 6)), 300)
+	for i := range records {
+		records[i].Offset = int64(i + 1)
+	}
+	model := &reference{reach: reach, records: records, known: make(map[string]bool)}
+	for _, r := range parse(t, everyCorrelation).Rules {
+		if r.Correlation == nil {
+			continue
+		}
+		c, trial := r.Correlation, NewTrial(r)
+		for i := range records {
+			why, ok := trial.Event(records[i].Event)
+			if ok != model.matches(r, i) {
+				t.Fatalf("%s, record %d: match %v", r.ID, i, ok)
+			}
+			if !ok {
+				continue
+			}
+			var got, want []string
+			for _, e := range why.Window {
+				got = append(got, e.ID)
+			}
+			for k := range i + 1 {
+				counts := false
+				for rule := range c.rules {
+					group, ok := model.group(c, rule, i)
+					counts = counts || ok && len(model.rulesAt(c, group, k, i)) > 0
+				}
+				if counts {
+					want = append(want, records[k].ID)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s, record %d: window %v, want %v", r.ID, i, got, want)
+			}
+		}
+	}
+}
+
 // classify gives the ids that match each record, as text.
 func classify(c *Classifier, batches ...*event.Batch) []string {
 	var all []string

@@ -19,7 +19,7 @@ type Trial struct {
 
 // Explanation is why a rule matches an event.
 type Explanation struct {
-	Reasons []Reason      // see Rule.Explain
+	Reasons []Reason      // the fields that matched; of a correlation, those of the rules it refers to
 	Window  []event.Event // of a correlation: the events of the group that count, as they were read, the matching one last
 }
 
@@ -44,7 +44,7 @@ func (t *Trial) Event(e event.Event) (Explanation, bool) {
 	if verdict.RuleID == "" {
 		return Explanation{}, false
 	}
-	return Explanation{Reasons: t.rule.Explain(&e), Window: t.window()}, true
+	return Explanation{Reasons: reasons(t.rule, &e), Window: t.window()}, true
 }
 
 // state is that of the rule, a correlation: the last one in the plan.
@@ -82,4 +82,16 @@ func (t *Trial) window() []event.Event {
 		window = append(window, t.counted[i].Event)
 	}
 	return window
+}
+
+// reasons are those of a plain rule, or of all that a correlation refers to.
+func reasons(r *Rule, e *event.Event) []Reason {
+	if r.Correlation == nil {
+		return r.Explain(e)
+	}
+	var all []Reason
+	for _, member := range r.Correlation.rules {
+		all = append(all, reasons(member, e)...)
+	}
+	return all
 }
