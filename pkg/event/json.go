@@ -50,17 +50,6 @@ func appendMember(dst []byte, name, value string) []byte {
 	return dst
 }
 
-// MarshalJSON is [AppendJSON] for encoding/json; it refuses an invalid event.
-func (e *Event) MarshalJSON() ([]byte, error) {
-	if err := e.Validate(); err != nil {
-		return nil, err
-	}
-	return AppendJSON(nil, e), nil
-}
-
-// UnmarshalJSON is [DecodeJSON] for encoding/json.
-func (e *Event) UnmarshalJSON(record []byte) error { return DecodeJSON(string(record), e) }
-
 // DecodeJSON reads one JSON object into e, which it overwrites. Keys that are
 // not fields are passed over; null is absent. Refused are: records over
 // [MaxRecord], invalid UTF-8, duplicate keys, keys that differ from a field's
