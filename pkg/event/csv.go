@@ -299,7 +299,7 @@ func (c *Columns) decodeEvent(cells []string, e *Event) (err error) {
 			return err
 		}
 	}
-	return missing(e)
+	return finish(e)
 }
 
 // DecodeRow reads the row of a classified event into r, which it overwrites.

@@ -72,11 +72,17 @@ func DecodeJSON(record string, e *Event) error {
 	if d.space(); d.at < len(d.text) {
 		return d.unexpected("nothing after the object")
 	}
-	return missing(e)
+	return finish(e)
 }
 
-// missing reports an absent required field.
-func missing(e *Event) error {
+// finish ends the decoding of an event: names of the DNS lose the dot at their
+// end, and an absent required field is an error.
+func finish(e *Event) error {
+	for _, name := range []*string{&e.DNS.Question, &e.URL.Domain} {
+		if len(*name) > 1 {
+			*name = strings.TrimSuffix(*name, ".")
+		}
+	}
 	if e.Timestamp.IsZero() {
 		return fieldError(FieldTimestamp.Name(), "", wantTime)
 	}

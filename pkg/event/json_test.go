@@ -239,6 +239,17 @@ func TestEveryFieldRoundTrips(t *testing.T) {
 	}
 }
 
+// A name with the dot of the DNS's root is the same name.
+func TestNamesLoseTheirDot(t *testing.T) {
+	var e event.Event
+	const at = `{"@timestamp":"2026-03-01T12:00:00Z","event.id":"E"`
+	for name, want := range map[string]string{"evil.example.": "evil.example", "evil.example": "evil.example", ".": "."} {
+		if err := event.DecodeJSON(at+`,"dns.question.name":"`+name+`","url.domain":"`+name+`"}`, &e); err != nil || e.DNS.Question != want || e.URL.Domain != want {
+			t.Errorf("%s became %s and %s (%v), want %s", name, e.DNS.Question, e.URL.Domain, err, want)
+		}
+	}
+}
+
 // FuzzDecodeJSON holds the decoder to a strict library's view of the same
 // bytes: what one refuses as JSON the other refuses, and both read the same.
 func FuzzDecodeJSON(f *testing.F) {

@@ -18,7 +18,7 @@ func fingerprintBytes(b []byte) fingerprint {
 }
 
 // fingerprintOf is that of the values of fields, each of which must be
-// present. Text counts as it is written.
+// present. Text counts without regard to case, as it matches.
 func fingerprintOf(v *view, fields []field) (fingerprint, bool) {
 	var room [128]byte
 	b := room[:0]
@@ -34,7 +34,7 @@ func fingerprintOf(v *view, fields []field) (fingerprint, bool) {
 		case event.KindInteger:
 			b = binary.LittleEndian.AppendUint64(b, uint64(event.Field(s).Int(v.event).Value))
 		default:
-			t := v.text(s, plain)
+			t := v.text(s, folded)
 			b = binary.LittleEndian.AppendUint64(b, uint64(len(t)))
 			b = append(b, t...)
 		}

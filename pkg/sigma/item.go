@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/big"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -240,8 +241,8 @@ func (l *loader) matchText(f field, m modifiers, text string, value *yaml.Node) 
 	return f.each(func(s source) matcher {
 		switch {
 		case literal && s.kind() == event.KindInteger:
-			if down, up, err := around(want, value, f.unit); err == nil && down == up {
-				return inRange(s, down, up)
+			if low, high, err := bounds("", want, value, f.unit); err == nil && low <= high {
+				return inRange(s, low, high)
 			}
 		case literal && s.kind() == event.KindAddress:
 			if a, err := netip.ParseAddr(want); err == nil {
@@ -351,42 +352,65 @@ func compare(f field, how string, value *yaml.Node) (matcher, error) {
 	if f.kind() != event.KindInteger {
 		return matcher{}, fmt.Errorf("modifier %s compares numbers, and %s is none", how, f.name)
 	}
-	low, high, err := bounds(how, value, f.unit)
+	low, high, err := bounds(how, value.Value, value, f.unit)
 	if err != nil {
 		return matcher{}, err
 	}
 	return inRange(f.sources[0], low, high), nil
 }
 
-// bounds are the whole numbers that compare with value as asked for, in the
-// event's unit. An empty how means equal.
-func bounds(how string, value *yaml.Node, unit int64) (low, high int64, err error) {
-	down, up, err := around(value.Value, value, unit)
-	low, high = math.MinInt64, math.MaxInt64
-	switch how {
-	case "lt":
-		high = max(up, math.MinInt64+1) - 1
-	case "lte":
-		high = down
-	case "gt":
-		low = min(down, math.MaxInt64-1) + 1
-	case "gte":
-		low = up
-	default:
-		low, high = up, down
+// bounds are the whole numbers of an event that compare with value as asked
+// for, in the event's unit; none where low is above high. An empty how means
+// equal.
+func bounds(how, text string, value *yaml.Node, unit int64) (low, high int64, err error) {
+	down, up, err := around(text, value, unit)
+	if err != nil {
+		return 0, 0, err
 	}
-	return low, high, err
+	least, most := big.NewInt(math.MinInt64), big.NewInt(math.MaxInt64)
+	from, to := least, most
+	switch one := big.NewInt(1); how {
+	case "lt":
+		to = up.Sub(up, one)
+	case "lte":
+		to = down
+	case "gt":
+		from = down.Add(down, one)
+	case "gte":
+		from = up
+	default:
+		from, to = up, down
+	}
+	if from.Cmp(to) > 0 || from.Cmp(most) > 0 || to.Cmp(least) < 0 {
+		return 1, 0, nil
+	}
+	if from.Cmp(least) < 0 {
+		from = least
+	}
+	if to.Cmp(most) > 0 {
+		to = most
+	}
+	return from.Int64(), to.Int64(), nil
 }
 
-// around is a number in the event's unit, rounded down and up.
-func around(text string, value *yaml.Node, unit int64) (down, up int64, err error) {
-	if n, ok := wholeNumber(text, value); ok && n*unit/unit == n {
-		return n * unit, n * unit, nil // exact beyond 2^53
+// around is a number in the event's unit, rounded down and up; exact, whatever
+// its size.
+func around(text string, value *yaml.Node, unit int64) (down, up *big.Int, err error) {
+	exact := new(big.Rat)
+	if n, ok := wholeNumber(text, value); ok {
+		exact.SetInt64(n)
+	} else if _, err := parseNumber(text); err != nil {
+		return nil, nil, err
+	} else if _, ok := exact.SetString(text); !ok {
+		return nil, nil, fmt.Errorf("want a decimal number, not %q", text)
 	}
-	x, err := parseNumber(text)
-	const most = 1 << 62 // beyond all fields, with room for plus and minus one
-	x = max(-most, min(most, x*float64(unit)))
-	return int64(math.Floor(x)), int64(math.Ceil(x)), err
+	exact.Mul(exact, new(big.Rat).SetInt64(unit))
+	down, rest := new(big.Int).DivMod(exact.Num(), exact.Denom(), new(big.Int))
+	up = new(big.Int).Set(down)
+	if rest.Sign() > 0 {
+		up.Add(up, big.NewInt(1))
+	}
+	return down, up, nil
 }
 
 func parseNumber(text string) (float64, error) {
@@ -401,7 +425,7 @@ func timePart(f field, m modifiers, value *yaml.Node) (matcher, error) {
 	if f.kind() != event.KindTime {
 		return matcher{}, fmt.Errorf("modifier %s is for times, and %s is none: use @timestamp", m.part, f.name)
 	}
-	low, high, err := bounds(m.how, value, 1)
+	low, high, err := bounds(m.how, value.Value, value, 1)
 	if err != nil {
 		return matcher{}, err
 	}
