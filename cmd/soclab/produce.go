@@ -165,7 +165,7 @@ func sendAll(ctx context.Context, source source, recorder *store.Recorder, rate 
 	send func(context.Context, ...event.Event) error) (sent int, err error) {
 	size, began := 10_000, time.Now()
 	if rate > 0 {
-		size = max(1, rate/10)
+		size = min(max(1, rate/10), size)
 	}
 	truth, _ := source.(truthful)
 	chunk := make([]event.Event, 0, size)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,12 +47,12 @@ func (s segment) file(dir string) string {
 // snapshotLogs writes the snapshots that lack or do not fit under kfake's data
 // folder.
 func snapshotLogs(dir string) error {
-	logs, err := filepath.Glob(filepath.Join(dir, "partitions", "*"))
+	logs, err := fs.Glob(os.DirFS(dir), "partitions/*") // dir itself is no pattern
 	if err != nil {
 		return err
 	}
 	for _, log := range logs {
-		if err := snapshotLog(log); err != nil {
+		if err := snapshotLog(filepath.Join(dir, log)); err != nil {
 			return fmt.Errorf("recover log %s: %w", log, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -82,13 +83,13 @@ func openStore(dir string, limits Limits) (*store, error) {
 		return nil, err
 	}
 	s := &store{dir: dir, limits: limits, traces: make(map[traceID]*entry)}
-	names, err := filepath.Glob(filepath.Join(dir, "*.otlp"))
+	names, err := fs.Glob(os.DirFS(dir), "*.otlp") // dir itself is no pattern
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if err := s.load(name); err != nil {
+		if err := s.load(filepath.Join(dir, name)); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}

@@ -37,16 +37,17 @@ func appendInt(dst []byte, n Int) []byte {
 // AppendCell appends text as one CSV cell (RFC 4180) that keeps its row on one
 // line and is safe to open in a spreadsheet: line breaks, tabs and other
 // control characters are written as \n, \r, \t and \uXXXX (a backslash that
-// would read as one of these is doubled), and a cell that would run as a
-// formula gets an apostrophe in front. [Unescape] undoes both.
+// would read as one of these is doubled), and what would run as a formula gets
+// an apostrophe in front, also after a semicolon or a bar, at which some
+// spreadsheets split (OWASP, CSV Injection). [Unescape] undoes both.
 func AppendCell(dst []byte, text string) []byte {
 	if text == "" {
 		return dst
 	}
-	plain := text[0] != '\'' && !formula(text[0])
+	plain := !suspect(text)
 	for i := 0; i < len(text) && plain; i++ {
 		c := text[i]
-		plain = c >= ' ' && c < 0x7f && c != '"' && c != ',' && c != '\\'
+		plain = c >= ' ' && c < 0x7f && c != '"' && c != ',' && c != '\\' && (!separator(c) || !suspect(text[i+1:]))
 	}
 	if plain {
 		return append(dst, text...)
@@ -74,6 +75,9 @@ func AppendCell(dst []byte, text string) []byte {
 			dst = fmt.Appendf(dst, `\u%04x`, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
+			if r < utf8.RuneSelf && separator(byte(r)) && armed(text[i+1:]) {
+				dst = append(dst, '\'')
+			}
 		}
 	}
 	if quoted {
@@ -82,15 +86,20 @@ func AppendCell(dst []byte, text string) []byte {
 	return dst
 }
 
-// formula reports whether a spreadsheet takes a cell that begins with c for a
-// formula.
-func formula(c byte) bool { return c == '=' || c == '+' || c == '-' || c == '@' }
+// separator reports whether some spreadsheets take c for the end of a cell. The
+// comma is quoted, and a tab escaped.
+func separator(c byte) bool { return c == ';' || c == '|' }
 
-// armed reports whether a cell needs one more apostrophe in front: it is a
-// formula, or apostrophes followed by one.
+// suspect reports whether ASCII text may need an apostrophe in front.
+func suspect(text string) bool { return text != "" && strings.IndexByte("'=+-@", text[0]) >= 0 }
+
+// armed reports whether text needs one more apostrophe in front: behind
+// apostrophes and blanks that do not show, it begins as formulas do, in ASCII
+// or full width.
 func armed(text string) bool {
-	rest := strings.TrimLeft(text, "'")
-	return rest != "" && formula(rest[0])
+	rest := strings.TrimLeft(text, "'\u00a0\u200b\ufeff")
+	first, _ := utf8.DecodeRuneInString(rest)
+	return rest != "" && strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", first)
 }
 
 // escape reports whether a backslash before rest begins an escape.
@@ -110,41 +119,45 @@ func control(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r ==
 
 // Unescape returns the text that [AppendCell] wrote as cell, after [SplitRow].
 func Unescape(cell string) string {
-	if cell == "" || cell[0] != '\'' && strings.IndexByte(cell, '\\') < 0 {
-		return cell
-	}
-	if cell[0] == '\'' && armed(cell) {
+	if strings.HasPrefix(cell, "'") && armed(cell) {
 		cell = cell[1:]
 	}
-	if strings.IndexByte(cell, '\\') < 0 {
+	if strings.IndexByte(cell, '\\') < 0 && !strings.Contains(cell, ";'") && !strings.Contains(cell, "|'") {
 		return cell
 	}
 	var text strings.Builder
 	for i := 0; i < len(cell); i++ {
-		if cell[i] != '\\' || !escape(cell[i+1:]) {
+		switch {
+		case cell[i] == '\'' && i > 0 && separator(cell[i-1]) && armed(cell[i:]): // it was put there
+		case cell[i] != '\\' || !escape(cell[i+1:]):
 			text.WriteByte(cell[i])
-			continue
-		}
-		i++
-		switch cell[i] {
-		case 'n':
-			text.WriteByte('\n')
-		case 'r':
-			text.WriteByte('\r')
-		case 't':
-			text.WriteByte('\t')
-		case 'u':
-			if r, err := strconv.ParseUint(cell[i+1:min(i+5, len(cell))], 16, 16); err == nil && len(cell) >= i+5 {
-				text.WriteRune(rune(r))
-				i += 4
-			} else {
-				text.WriteString(`\u`)
-			}
 		default:
-			text.WriteByte(cell[i])
+			i += unescape(&text, cell[i+1:])
 		}
 	}
 	return text.String()
+}
+
+// unescape writes what stands for an escape, whose backslash is before rest,
+// and returns how many bytes of rest it takes.
+func unescape(text *strings.Builder, rest string) int {
+	switch rest[0] {
+	case 'n':
+		text.WriteByte('\n')
+	case 'r':
+		text.WriteByte('\r')
+	case 't':
+		text.WriteByte('\t')
+	case 'u':
+		if r, err := strconv.ParseUint(rest[1:min(5, len(rest))], 16, 16); err == nil && len(rest) >= 5 {
+			text.WriteRune(rune(r))
+			return 5
+		}
+		text.WriteString(`\u`)
+	default:
+		text.WriteByte(rest[0])
+	}
+	return 1
 }
 
 // SplitRow appends the cells of one CSV row to cells[:0]. Quotes are removed,
