@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,7 +49,10 @@ func (s *shared) open(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.cluster.Brokers, l.otlp, l.jaeger = l.stack.Brokers, l.stack.OTLP, jaeger.New(l.stack.Jaeger)
+	// A trace backend that the environment names goes before the stack's own.
+	l.cluster.Brokers = l.stack.Brokers
+	l.otlp = cmp.Or(os.Getenv(address.OTLP.Variable), l.stack.OTLP)
+	l.jaeger = jaeger.New(cmp.Or(os.Getenv(address.Jaeger.Variable), l.stack.Jaeger))
 	return l, nil
 }
 

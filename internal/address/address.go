@@ -30,7 +30,14 @@ func (s Service) URL(given string) string {
 	return cmp.Or(base(given), base(os.Getenv(s.Variable)), "http://localhost:"+s.Port)
 }
 
-func base(url string) string { return strings.TrimRight(strings.TrimSpace(url), "/") }
+// base is a URL without slashes at its end, with http:// where it has no scheme.
+func base(url string) string {
+	url = strings.TrimRight(strings.TrimSpace(url), "/")
+	if url != "" && !strings.Contains(url, "://") {
+		url = "http://" + url
+	}
+	return url
+}
 
 // JaegerPages is the base URL of Jaeger for the reader's browser:
 // JAEGER_PUBLIC_URL where it is another than that by which programs reach it.

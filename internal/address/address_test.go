@@ -36,6 +36,7 @@ func TestURL(t *testing.T) {
 		"nobody names any":    {"", "", "", "http://localhost:16686", "http://localhost:16686"},
 		"the environment":     {"", " http://jaeger:16686/ ", "", "http://jaeger:16686", "http://jaeger:16686"},
 		"another for readers": {"", "http://jaeger:16686", "http://lab.example/jaeger/", "http://jaeger:16686", "http://lab.example/jaeger"},
+		"without a scheme":    {"", "jaeger:16686", "", "http://jaeger:16686", "http://jaeger:16686"},
 		"one given":           {"http://given:1/", "http://jaeger:16686", "", "http://given:1", "http://jaeger:16686"},
 	} {
 		t.Run(name, func(t *testing.T) {

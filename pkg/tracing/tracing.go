@@ -6,8 +6,11 @@ package tracing
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +47,7 @@ type Traces struct {
 // milliseconds) for the patience at the end, too; OTEL_SDK_DISABLED=true or
 // OTEL_TRACES_EXPORTER=none turn tracing off, and Start returns nil.
 func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
-	if os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
+	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
 	patience := defaultPatience
@@ -66,8 +69,8 @@ func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 	described, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName(service)),
 		resource.WithTelemetrySDK(), resource.WithProcessPID(), resource.WithHost(), resource.WithFromEnv())
-	if err != nil {
-		return nil, fmt.Errorf("start tracing: describe the process: %w", err)
+	if err != nil { // what could be told is there nevertheless
+		slog.Warn("traces lack a part of what describes this process", "error", err)
 	}
 	t := &Traces{export: &counter{Exporter: exporter, patience: patience}}
 	if os.Getenv("OTEL_TRACES_SAMPLER") == "" {
@@ -120,8 +123,9 @@ func (t *Traces) Err() error {
 }
 
 // Close exports what is left and ends the service's tracing. It gives up where
-// the backend takes nothing for its patience, five seconds by default; [Traces.Counts] and [Traces.Err]
-// tell what came of it, since that is no error of the pipeline.
+// the backend takes nothing for five seconds, or is not done in fifteen;
+// [Traces.Counts] and [Traces.Err] tell what came of it, since that is no error
+// of the pipeline.
 func (t *Traces) Close() {
 	if t == nil || t.export.closed.Swap(true) {
 		return
@@ -149,33 +153,45 @@ type counter struct {
 	closed         atomic.Bool
 }
 
+var partialSuccess = regexp.MustCompile(`^.*OTLP partial success: .*\((\d+) spans rejected\)$`)
+
 func (c *counter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	refused := 0
 	if err := c.Exporter.ExportSpans(ctx, spans); err != nil {
-		c.refused.Add(int64(len(spans)))
-		c.last.Store(&err)
-		return nil
+		refused = len(spans)
+		// OTLP's partial success is a success but for the spans that it counts,
+		// maybe none; the exporter tells it by the error's text alone.
+		if partial := partialSuccess.FindStringSubmatch(err.Error()); partial != nil {
+			refused, _ = strconv.Atoi(partial[1])
+		}
+		if refused > 0 {
+			c.last.Store(&err)
+		}
 	}
-	c.taken.Add(int64(len(spans)))
+	c.refused.Add(int64(refused))
+	c.taken.Add(int64(len(spans) - refused))
 	return nil
 }
 
-// watch cancels when for a time nothing has been taken.
+// watch cancels when for a time nothing has been taken, or when three times as
+// long is over: a slow backend is not waited for.
 func (c *counter) watch(ctx context.Context, cancel context.CancelFunc) {
 	tick := time.NewTicker(c.patience)
 	defer tick.Stop()
-	for before := c.taken.Load(); ; {
+	before := c.taken.Load()
+	for range 3 {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if now := c.taken.Load(); now != before {
-				before = now
-				continue
-			}
-			cancel()
-			return
 		}
+		now := c.taken.Load()
+		if now == before {
+			break
+		}
+		before = now
 	}
+	cancel()
 }
 
 // endCounter counts the spans that ended, exported or not.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"soclab/pkg/tracing/spans"
 )
@@ -81,8 +83,45 @@ func TestBackendHangs(t *testing.T) {
 	}
 }
 
+// A partial success is a success, but for the spans that it says were rejected
+// (OTLP specification, Partial Success).
+func TestPartialSuccess(t *testing.T) {
+	for _, rejected := range []int64{0, 7} {
+		answer, err := proto.Marshal(&collectorpb.ExportTraceServiceResponse{
+			PartialSuccess: &collectorpb.ExportTracePartialSuccess{RejectedSpans: rejected, ErrorMessage: "a word"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-protobuf")
+			w.Write(answer)
+		}))
+		defer backend.Close()
+		traces, err := Start(t.Context(), "producer", backend.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(traces, 100)
+		traces.Close()
+		if exported, dropped := traces.Counts(); exported != 100-rejected || dropped != rejected || (traces.Err() != nil) != (rejected > 0) {
+			t.Errorf("%d exported, %d dropped, error %v; want %d dropped", exported, dropped, traces.Err(), rejected)
+		}
+	}
+}
+
+// What the environment says of the process and cannot be read stops nothing.
+func TestResourceOfTheEnvironment(t *testing.T) {
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=dev,")
+	traces, err := Start(t.Context(), "producer", "http://127.0.0.1:1")
+	if err != nil || traces == nil {
+		t.Fatalf("%v, %v", traces, err)
+	}
+	traces.Close()
+}
+
 func TestTracingTurnedOff(t *testing.T) {
-	t.Setenv("OTEL_SDK_DISABLED", "true")
+	t.Setenv("OTEL_SDK_DISABLED", "TRUE") // in any case (OpenTelemetry, Boolean environment variables)
 	traces, err := Start(t.Context(), "producer", "")
 	if err != nil || traces != nil || traces.Sample(time.Now()) {
 		t.Errorf("%v, %v", traces, err)
