@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -57,7 +56,7 @@ to share the work; kill it and start it again: it goes on where the file ends.`,
 			defer closing(&err, func() error { return l.close(ctx) })
 			done, err := l.classify(ctx, how)
 			if err == nil || done.events+done.deadLetters > 0 {
-				fmt.Fprintf(os.Stderr, "Classified %d events, %d of them detected; %d dead letters. Results: %s\n",
+				fmt.Fprintf(stderr, "Classified %d events, %d of them detected; %d dead letters. Results: %s\n",
 					done.events, done.detected, done.deadLetters, l.relative(classifiedFile))
 			}
 			return err
@@ -139,7 +138,7 @@ func (l *lab) classify(ctx context.Context, how classifyFlags) (done counter, er
 	consume := consumer.Drain
 	if !how.drain {
 		consume = consumer.Run
-		fmt.Fprintf(os.Stderr, "Classifying events of %s with %d rules until Ctrl-C.\n", stream.Raw, len(rules.Rules))
+		fmt.Fprintf(stderr, "Classifying events of %s with %d rules until Ctrl-C.\n", stream.Raw, len(rules.Rules))
 	}
 	err = consume(ctx, func(ctx context.Context, batch *event.Batch) error { // kafka.consume
 		classifier.Classify(ctx, batch) // classification

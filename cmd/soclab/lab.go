@@ -72,7 +72,7 @@ func (l *lab) close(ctx context.Context) error {
 		return nil
 	}
 	if busy, err := l.stack.Shared(ctx); err == nil && busy {
-		fmt.Fprintln(os.Stderr, "Other commands use this stack: waiting for them (Ctrl-C stops it).")
+		fmt.Fprintln(stderr, "Other commands use this stack: waiting for them (Ctrl-C stops it).")
 	}
 	// A stop that came before must not keep the stack from closing its files.
 	return l.stack.Close(ctx)

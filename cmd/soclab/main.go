@@ -20,6 +20,7 @@ const version = "0.1.0"
 
 func main() {
 	log.SetFlags(0) // what the packages log is for the user: no time before it
+	log.SetOutput(stderr)
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
 		ends = append(ends, syscall.SIGHUP) // the terminal was closed
@@ -33,13 +34,13 @@ func main() {
 	case err == nil:
 		return
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "soclab: %v\nSee `soclab --help`.\n", err)
+		fmt.Fprintf(stderr, "soclab: %v\nSee `soclab --help`.\n", err)
 		os.Exit(2)
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "soclab: stopped; what has reached Kafka is kept, and the next `soclab classify` or `soclab run` goes on with it")
+		fmt.Fprintln(stderr, "soclab: stopped; what has reached Kafka is kept, and the next `soclab classify` or `soclab run` goes on with it")
 		os.Exit(130)
 	default:
-		fmt.Fprintf(os.Stderr, "soclab: %v\n", err)
+		fmt.Fprintf(stderr, "soclab: %v\n", err)
 		os.Exit(1)
 	}
 }
@@ -85,6 +86,8 @@ with traces. Without --brokers (or KAFKA_BROKERS) it uses the stack that
 		Args:          arguments(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	s := &shared{}
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.data, "data", "", "folder of the CSV files (default SOCLAB_DATA, else data in the repository)")

@@ -121,9 +121,9 @@ they are sent. The producer does not know who will process them.`,
 				return err
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
-			fmt.Fprintf(os.Stderr, "Source: %s\n", what)
+			fmt.Fprintf(stderr, "Source: %s\n", what)
 			sent, err := l.produce(ctx, source, from)
-			fmt.Fprintf(os.Stderr, "Sent %d events to %s through %s.\n", sent, stream.Raw, l.where())
+			fmt.Fprintf(stderr, "Sent %d events to %s through %s.\n", sent, stream.Raw, l.where())
 			return err
 		},
 	}
@@ -259,7 +259,7 @@ func sameFile(a, b string) bool {
 // reportDropped tells of spans that the trace backend did not take.
 func reportDropped(traces *tracing.Traces) {
 	if exported, dropped := traces.Counts(); dropped > 0 {
-		fmt.Fprintf(os.Stderr, "Traces: %d spans exported, %d dropped: the trace backend was away or too slow (%v). The pipeline was not affected.\n",
+		fmt.Fprintf(stderr, "Traces: %d spans exported, %d dropped: the trace backend was away or too slow (%v). The pipeline was not affected.\n",
 			exported, dropped, traces.Err())
 	}
 }

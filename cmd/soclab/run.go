@@ -42,19 +42,19 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 				return err
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
-			fmt.Fprintf(os.Stderr, "Source: %s\nThrough: %s\n", what, l.where())
+			fmt.Fprintf(stderr, "Source: %s\nThrough: %s\n", what, l.where())
 			began := time.Now()
 			sent, err := l.produce(ctx, source, from)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "Produced %d events in %s.\n", sent, human.Duration(time.Since(began)))
+			fmt.Fprintf(stderr, "Produced %d events in %s.\n", sent, human.Duration(time.Since(began)))
 			began = time.Now()
 			done, err := l.classify(ctx, how)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "Classified %d events in %s, %d of them detected; %d dead letters.\n\n",
+			fmt.Fprintf(stderr, "Classified %d events in %s, %d of them detected; %d dead letters.\n\n",
 				done.events, human.Duration(time.Since(began)), done.detected, done.deadLetters)
 			r := report{Source: what, Sent: sent, Classified: done.events, DeadLetters: done.deadLetters, TraceID: done.example, lab: l}
 			if err := r.analyse(ctx, plots); err != nil {

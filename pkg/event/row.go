@@ -94,7 +94,12 @@ func matches(name string) column {
 func instant(name string, at func(*Row) *time.Time) column {
 	return column{
 		name:   name,
-		append: func(dst []byte, r *Row) []byte { return appendTime(dst, *at(r)) },
+		append: func(dst []byte, r *Row) []byte {
+			if at(r).IsZero() { // a record without a time
+				return dst
+			}
+			return appendTime(dst, *at(r))
+		},
 		parse: func(text string, r *Row) (err error) {
 			if *at(r), err = time.Parse(time.RFC3339Nano, text); err != nil {
 				err = fieldError(name, text, "an RFC 3339 time")
@@ -186,8 +191,10 @@ func appendCells(dst []byte, r *Row) []byte {
 // events.classified: what is known before the row is stored.
 func (e *RowEncoder) AppendJSON(dst []byte, r *Row) []byte {
 	dst = appendMembers(dst, &r.Event)
-	dst = append(appendKey(dst, columns[ColumnCreated].name), '"')
-	dst = append(columns[ColumnCreated].append(dst, r), '"')
+	if created := &columns[ColumnCreated]; !r.Time.IsZero() {
+		dst = append(appendKey(dst, created.name), '"')
+		dst = append(created.append(dst, r), '"')
+	}
 	dst = append(dst, shared(&e.members, r, appendVerdict)...)
 	return append(dst, '}')
 }

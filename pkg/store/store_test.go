@@ -105,6 +105,28 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// A record without a time has no event.created: what is absent is absent.
+func TestRecordWithoutATime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	b := batch(0, 0, 0)
+	b.Records[0].Time = time.Time{}
+	if err := open(t, path).Append(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for row, err := range store.Read(path) {
+		if err != nil || !row.Time.IsZero() || row.Ingested.IsZero() {
+			t.Errorf("%+v, %v", row, err)
+		}
+	}
+	if strings.Contains(content(t, path), "0001-01-01") {
+		t.Error("the file has a time that nobody gave")
+	}
+	var rows event.RowEncoder
+	if message := string(rows.AppendJSON(nil, &event.Row{Record: &b.Records[0]})); strings.Contains(message, "event.created") {
+		t.Errorf("published: %s", message)
+	}
+}
+
 func TestAppendDropsWhatIsHeld(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
 	a, b := open(t, path), open(t, path)
