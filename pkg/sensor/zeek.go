@@ -3,7 +3,8 @@ package sensor
 import (
 	"errors"
 	"fmt"
-	"math"
+	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,58 +202,26 @@ func (f *zeekField) duration(e *event.Event, text string) error {
 	return nil
 }
 
+var decimal = regexp.MustCompile(`^-?\d+(\.\d+)?([eE][-+]?\d{1,2})?$`)
+
 // parseSeconds turns decimal seconds, such as 12.5 or 9.5e-07, into
 // nanoseconds: exactly, where a float would lose digits; what is below a
 // nanosecond is rounded.
 func parseSeconds(s string) (int64, bool) {
-	negative := strings.HasPrefix(s, "-")
-	mantissa, scale, ok := strings.TrimPrefix(s, "-"), 9, true
-	if i := strings.IndexAny(mantissa, "eE"); i >= 0 {
-		exponent, err := strconv.Atoi(mantissa[i+1:])
-		if err != nil || exponent < -99 || exponent > 99 {
-			return 0, false
-		}
-		scale += exponent
-		mantissa = mantissa[:i]
-	}
-	whole, decimals, point := strings.Cut(mantissa, ".")
-	if whole == "" || point && decimals == "" {
-		return 0, false
-	}
-	scale -= len(decimals)
-	ns, dropped, up := uint64(0), false, false
-	for _, digits := range [...]string{whole, decimals} {
-		for _, c := range []byte(digits) {
-			if c < '0' || c > '9' {
-				return 0, false
-			}
-			if ns > math.MaxUint64/10-1 { // enough digits: the rest is below a nanosecond, or too much
-				if !dropped {
-					dropped, up = true, c >= '5'
-				}
-				scale++
-				continue
-			}
-			ns = ns*10 + uint64(c-'0')
+	whole, decimals, point := strings.Cut(s, ".")
+	if whole != "" && len(whole) <= 10 && len(decimals) <= 9 { // as Zeek writes nearly all
+		digits := (whole + decimals + "000000000")[:len(whole)+9]
+		ns, err := strconv.ParseInt(digits, 10, 64)
+		if err == nil && whole != "-" && s[0] != '+' && (!point || decimals != "") {
+			return ns, true
 		}
 	}
-	for ; scale > 0 && ns > 0 && ok; scale-- {
-		ns, ok = ns*10, ns <= math.MaxInt64/10
-	}
-	for ; scale < -1 && ns > 0; scale++ {
-		ns /= 10
-	}
-	switch {
-	case scale == -1:
-		ns = ns/10 + ns%10/5
-	case up && scale == 0:
-		ns++
-	}
-	if !ok || ns > math.MaxInt64 {
+	if !decimal.MatchString(s) {
 		return 0, false
 	}
-	if negative {
-		return -int64(ns), true
-	}
-	return int64(ns), true
+	exact, _ := new(big.Rat).SetString(s)
+	exact.Mul(exact, big.NewRat(1e9, 1))
+	text := exact.FloatString(0) // it rounds halves away from zero
+	ns, err := strconv.ParseInt(text, 10, 64)
+	return ns, err == nil
 }
