@@ -52,9 +52,7 @@ func inBrowser(t *testing.T, l *lab, run int) {
 		step.check(t, l, n, run)
 		for _, cell := range append(pictures[step.name], "title") {
 			p.scrollTo(n, cell)
-			if cell != "title" {
-				p.seesPicture(cell)
-			}
+			p.seesPicture(cell)
 			if file := shots[cell]; file != "" && (cell != "title" || step.name == "Producer") {
 				p.screenshot(file)
 			}
@@ -102,7 +100,7 @@ func openPage(t *testing.T, program, url string) *page {
 	p := &page{t, startChromium(t, program)}
 	p.tab.must(t, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
 	p.tab.must(t, "Page.navigate", map[string]any{"url": url}, nil)
-	p.await(time.Minute, "JupyterLab on the page", `!!window.jupyterapp && jupyterapp.started.then(() => true)`)
+	p.await("JupyterLab on the page", `!!window.jupyterapp && jupyterapp.started.then(() => true)`)
 	return p
 }
 
@@ -128,17 +126,16 @@ func (p *page) tryEval(script string, result any) error {
 }
 
 // await waits until a condition holds.
-func (p *page) await(limit time.Duration, what, condition string) {
+func (p *page) await(what, condition string) {
 	p.Helper()
-	deadline := time.Now().Add(limit)
 	for {
 		var ok bool
 		err := p.tryEval(condition, &ok)
 		if ok {
 			return
 		}
-		if time.Now().After(deadline) {
-			p.Fatalf("%s: not within %s (%v)", what, limit, err)
+		if patience(p.T) <= time.Second {
+			p.Fatalf("%s: not in the time that the test has (%v)", what, err)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
@@ -149,7 +146,7 @@ func (p *page) open(name string) {
 	p.Helper()
 	path := fmt.Sprintf("%q", "notebooks/"+notebooks+"/"+name+".ipynb")
 	p.eval(`jupyterapp.commands.execute('docmanager:open', {path: `+path+`}).then(() => true)`, nil)
-	p.await(time.Minute, name+" with a kernel", `panel()?.context?.path === `+path+` && panel().context.isReady
+	p.await(name+" with a kernel", `panel()?.context?.path === `+path+` && panel().context.isReady
 		&& panel().sessionContext.session?.kernel?.connectionStatus === 'connected'`)
 }
 
@@ -158,8 +155,7 @@ func (p *page) open(name string) {
 func (p *page) runAll() *notebook {
 	p.Helper()
 	p.eval(`(window.done = false, jupyterapp.commands.execute('notebook:run-all-cells').then(() => window.done = true), true)`, nil)
-	p.await(5*time.Minute, "all cells", `window.done`)
-	time.Sleep(500 * time.Millisecond) // outputs come after replies
+	p.await("all cells", `window.done`)
 	var n notebook
 	p.eval(`panel().context.model.toJSON()`, &n)
 	for _, c := range n.Cells {
@@ -172,6 +168,8 @@ func (p *page) runAll() *notebook {
 	return &n
 }
 
+// scrollTo makes a cell the active one, at the top of the page, and waits until
+// nothing moves any more.
 func (p *page) scrollTo(n *notebook, cell string) {
 	p.Helper()
 	for i, c := range n.Cells {
@@ -179,13 +177,22 @@ func (p *page) scrollTo(n *notebook, cell string) {
 			p.eval(fmt.Sprintf(`(panel().content.activeCellIndex = %d, panel().content.scrollToItem(%[1]d, 'start'))`, i), nil)
 		}
 	}
-	time.Sleep(time.Second)
+	p.eval(`new Promise(still => {
+		let before, frames = 0;
+		const look = () => {
+			const now = JSON.stringify(panel().content.activeCell.node.getBoundingClientRect());
+			frames = now === before ? frames + 1 : 0;
+			before = now;
+			frames < 20 ? requestAnimationFrame(look) : still(true);
+		};
+		look();
+	})`, nil)
 }
 
 // seesPicture checks that a picture of the active cell is laid out on the page.
 func (p *page) seesPicture(cell string) {
 	p.Helper()
-	p.await(10*time.Second, "the picture of cell "+cell, `[...panel().content.activeCell.node.querySelectorAll('.jp-OutputArea svg, .jp-OutputArea img')]
+	p.await("the picture of cell "+cell, `[...panel().content.activeCell.node.querySelectorAll('svg, img')]
 		.some(e => e.getBoundingClientRect().width > 300 && e.getBoundingClientRect().height > 100 && (e.complete ?? true))`)
 }
 
@@ -196,22 +203,28 @@ func (p *page) completes() {
 	p.eval(`jupyterapp.commands.execute('notebook:run-cell').then(() => true)`, nil)
 	const kernel = `panel().sessionContext.session.kernel`
 	start := time.Now()
-	p.await(time.Minute, "completion of our package", kernel+`.requestComplete({code: '%%\nnotebook.Sh', cursor_pos: 14}).then(r => r.content.matches.some(m => m.includes('Show')))`)
+	p.await("completion of our package", kernel+`.requestComplete({code: '%%\nnotebook.Sh', cursor_pos: 14}).then(r => r.content.matches.some(m => m.includes('Show')))`)
 	p.Logf("first completion %s after the first cell", time.Since(start).Round(100*time.Millisecond))
-	p.await(time.Minute, "documentation of our function", kernel+`.requestInspect({code: '%%\nnotebook.Show("x")', cursor_pos: 14, detail_level: 0}).then(r => r.content.found)`)
+	p.await("documentation of our function", kernel+`.requestInspect({code: '%%\nnotebook.Show("x")', cursor_pos: 14, detail_level: 0}).then(r => r.content.found)`)
 }
 
-// stops runs a live cell and presses the stop button: the cell ends at once, and
-// not with an error.
+// stops runs the live cell for as long as its text says and presses the stop
+// button: the cell ends, and not with an error.
 func (p *page) stops(cell string) {
 	p.Helper()
 	var n notebook
 	p.eval(`panel().context.model.toJSON()`, &n)
 	p.scrollTo(&n, cell)
+	var long bool
+	p.eval(`(source => (source.setSource(source.getSource().replace('seconds = 200, 10', 'seconds = 200, 600')),
+		source.getSource().includes('600')))(panel().content.activeCell.model.sharedModel)`, &long)
+	if !long {
+		p.Fatalf("cell %s has no seconds to set", cell)
+	}
 	p.eval(`(window.done = false, jupyterapp.commands.execute('notebook:run-cell').then(() => window.done = true), true)`, nil)
-	p.await(30*time.Second, "the live cell at work", `/[1-9][0-9]* events sent/.test(panel().content.activeCell.outputArea.node.innerText)`)
+	p.await("the live cell at work", `/[1-9][0-9]* events sent/.test(panel().content.activeCell.outputArea.node.innerText)`)
 	p.eval(`jupyterapp.commands.execute('notebook:interrupt-kernel').then(() => true)`, nil)
-	p.await(5*time.Second, "its end", `window.done`)
+	p.await("its end", `window.done`)
 	p.eval(`panel().context.model.toJSON()`, &n)
 	for _, o := range n.cell(p.T, cell).Outputs {
 		if o.Type == "error" {

@@ -18,7 +18,6 @@ type chromium struct {
 	commands *os.File
 	replies  *os.File
 	reader   *bufio.Reader
-	read     []byte // of a reply that has not come whole
 	last     int    // the last command's id
 	session  string // of the tab
 }
@@ -57,6 +56,9 @@ func startChromium(t *testing.T, path string) *chromium {
 		replies.Close()
 		os.RemoveAll(profile)
 	})
+	if err := replies.SetReadDeadline(time.Now().Add(patience(t))); err != nil {
+		t.Fatal(err)
+	}
 	c := &chromium{commands: commands, replies: replies, reader: bufio.NewReader(replies)}
 	var target struct{ TargetID string }
 	c.must(t, "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
@@ -66,8 +68,7 @@ func startChromium(t *testing.T, path string) *chromium {
 	return c
 }
 
-// call sends a command and waits for its reply, passing over events and the
-// replies to commands that were given up.
+// call sends a command and waits for its reply, passing over events.
 func (c *chromium) call(method string, params map[string]any, result any) error {
 	c.last++
 	command := map[string]any{"id": c.last, "method": method, "params": params}
@@ -81,12 +82,8 @@ func (c *chromium) call(method string, params map[string]any, result any) error 
 	if _, err := c.commands.Write(append(text, 0)); err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
-	if err := c.replies.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return fmt.Errorf("%s: %w", method, err)
-	}
 	for {
 		text, err := c.reader.ReadBytes(0)
-		c.read = append(c.read, text...)
 		if err != nil {
 			return fmt.Errorf("%s: %w", method, err)
 		}
@@ -95,8 +92,7 @@ func (c *chromium) call(method string, params map[string]any, result any) error 
 			Error  *struct{ Message string }
 			Result json.RawMessage
 		}
-		err = json.Unmarshal(c.read[:len(c.read)-1], &reply)
-		c.read = c.read[:0]
+		err = json.Unmarshal(text[:len(text)-1], &reply)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", method, err)

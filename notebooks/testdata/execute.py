@@ -1,7 +1,8 @@
-"""Executes a notebook as "Run All" does, and prints a line of JSON for each
-cell: its id and the seconds from its request to its reply.
+"""Executes a notebook as "Run All" does, or only those of its cells that are
+named, and prints a line of JSON for each cell: its id and the seconds from its
+request to its reply. Waiting for anything ends after PATIENCE seconds.
 
-    python execute.py NOTEBOOK OUTPUT
+    python execute.py PATIENCE NOTEBOOK OUTPUT [CELL...]
 """
 
 import json
@@ -12,8 +13,11 @@ import time
 import nbformat
 from nbclient import NotebookClient
 
-source, output = sys.argv[1:]
+patience, source, output, *cells = sys.argv[1:]
+patience = int(patience)
 notebook = nbformat.read(source, as_version=4)
+if cells:
+    notebook.cells = [cell for cell in notebook.cells if cell.id in cells]
 started = {}
 
 
@@ -28,7 +32,10 @@ def end(cell, cell_index, execute_reply):
 
 client = NotebookClient(
     notebook,
-    timeout=300,
+    timeout=patience,
+    startup_timeout=patience,
+    iopub_timeout=patience,  # outputs come after the reply, by default 4 s at most
+    raise_on_iopub_timeout=True,
     record_timing=False,
     resources={"metadata": {"path": os.path.dirname(source)}},
     on_cell_execute=begin,

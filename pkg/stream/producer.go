@@ -40,8 +40,9 @@ func newWriter(cluster Cluster) *kafka.Writer {
 		BatchSize:    10_000,
 		BatchBytes:   1 << 20,
 		BatchTimeout: 5 * time.Millisecond,
-		WriteTimeout: 30 * time.Second,
-		Transport:    &kafka.Transport{ClientID: clientID("producer"), DialTimeout: 3 * time.Second},
+		ReadTimeout:  patience,
+		WriteTimeout: patience,
+		Transport:    &kafka.Transport{ClientID: clientID("producer"), DialTimeout: patience},
 	}
 }
 

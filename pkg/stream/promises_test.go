@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,5 +138,29 @@ func deleteRecords(t *testing.T, cluster stream.Cluster, partition int32, before
 	}
 	if p := response.Topics[0].Partitions[0]; p.ErrorCode != 0 || p.LowWatermark != before {
 		t.Fatalf("%+v", p)
+	}
+}
+
+// A broker on a busy machine takes its time over its first answers, and is no
+// broker that is not there.
+func TestSlowBroker(t *testing.T) {
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	for key, delay := range map[kmsg.Key]time.Duration{kmsg.ApiVersions: 3500 * time.Millisecond, kmsg.Metadata: time.Second} {
+		first := sync.OnceFunc(func() { time.Sleep(delay) })
+		kafka.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+			first()
+			return nil, nil, false
+		})
+	}
+	cluster := stream.Cluster{Brokers: kafka.ListenAddrs()}
+	if err := cluster.Ensure(t.Context(), 2, stream.Raw); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(committed(t, cluster)); n != 2 {
+		t.Errorf("%d partitions, want 2", n)
 	}
 }

@@ -55,11 +55,19 @@ func (c Cluster) brokers() []string {
 // Addr is where a client of kafka-go finds the cluster.
 func (c Cluster) Addr() net.Addr { return kafka.TCP(c.brokers()...) }
 
-// client talks to the cluster. Metadata is asked anew each time: a cached view
-// would not show a topic that has just been created.
+// patience is how long a broker may take over an answer. One that takes no
+// connection is given up after the three seconds of kafka-go's dialer.
+const patience = 30 * time.Second
+
+// client talks to the cluster, and keeps its first view of the metadata: to see
+// a topic that has just been created, take a new one.
 func (c Cluster) client() (*kafka.Client, func()) {
-	transport := &kafka.Transport{ClientID: "soclab", DialTimeout: 3 * time.Second, MetadataTTL: 250 * time.Millisecond}
-	client := &kafka.Client{Addr: c.Addr(), Timeout: 10 * time.Second, Transport: transport}
+	transport := &kafka.Transport{
+		ClientID:    "soclab",
+		DialTimeout: patience, // the first answer included
+		MetadataTTL: patience, // also the time that each request for metadata is given
+	}
+	client := &kafka.Client{Addr: c.Addr(), Timeout: patience, Transport: transport}
 	return client, transport.CloseIdleConnections
 }
 
@@ -78,11 +86,9 @@ func (c Cluster) Ensure(ctx context.Context, partitions int, topics ...string) e
 	if partitions < 1 {
 		return fmt.Errorf("create topics: %d partitions: want at least 1", partitions)
 	}
-	client, done := c.client()
-	defer done()
 	var missing []string
 	err := settled(ctx, func() (err error) {
-		missing, err = c.missing(ctx, client, topics)
+		missing, err = c.missing(ctx, topics)
 		return err
 	})
 	if err != nil {
@@ -96,6 +102,8 @@ func (c Cluster) Ensure(ctx context.Context, partitions int, topics ...string) e
 		// -1: the cluster's own default.
 		configs = append(configs, kafka.TopicConfig{Topic: topic, NumPartitions: partitions, ReplicationFactor: -1})
 	}
+	client, done := c.client()
+	defer done()
 	response, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: configs})
 	if err != nil {
 		return c.unreachable("create topics", err)
@@ -109,7 +117,7 @@ func (c Cluster) Ensure(ctx context.Context, partitions int, topics ...string) e
 	// that joins its group before then never gets a partition (kafka-go #1414).
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		missing, err = c.missing(ctx, client, topics)
+		missing, err = c.missing(ctx, topics)
 		if err == nil && len(missing) == 0 {
 			return nil
 		}
@@ -124,7 +132,9 @@ func (c Cluster) Ensure(ctx context.Context, partitions int, topics ...string) e
 
 // missing lists the topics that do not exist or have a partition without a
 // leader.
-func (c Cluster) missing(ctx context.Context, client *kafka.Client, topics []string) ([]string, error) {
+func (c Cluster) missing(ctx context.Context, topics []string) ([]string, error) {
+	client, done := c.client()
+	defer done()
 	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
 		return topics, err
@@ -199,11 +209,9 @@ func (p Position) Lag() int64 { return max(0, p.End-max(p.First, p.Committed)) }
 // group's place in each; without topics, of all that are not Kafka's own. An
 // empty group leaves Committed at -1.
 func (c Cluster) Positions(ctx context.Context, group string, topics ...string) ([]Position, error) {
-	client, done := c.client()
-	defer done()
 	var all []Position
 	err := settled(ctx, func() (err error) {
-		all, err = positions(ctx, client, group, topics)
+		all, err = c.positions(ctx, group, topics)
 		return err
 	})
 	if err != nil {
@@ -212,7 +220,9 @@ func (c Cluster) Positions(ctx context.Context, group string, topics ...string) 
 	return all, nil
 }
 
-func positions(ctx context.Context, client *kafka.Client, group string, topics []string) ([]Position, error) {
+func (c Cluster) positions(ctx context.Context, group string, topics []string) ([]Position, error) {
+	client, done := c.client()
+	defer done()
 	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
 		return nil, err
@@ -340,7 +350,7 @@ func (c Cluster) Delete(ctx context.Context, group string, topics ...string) err
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		missing, err := c.missing(ctx, client, topics)
+		missing, err := c.missing(ctx, topics)
 		if err == nil && len(missing) == len(topics) {
 			return nil
 		}
