@@ -93,7 +93,7 @@ func matches(name string) column {
 
 func instant(name string, at func(*Row) *time.Time) column {
 	return column{
-		name:   name,
+		name: name,
 		append: func(dst []byte, r *Row) []byte {
 			if at(r).IsZero() { // a record without a time
 				return dst
