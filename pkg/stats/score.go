@@ -13,17 +13,17 @@ import (
 	"soclab/pkg/store"
 )
 
-// Exercise is the generator's scenario that no default rule finds: its rule is
+// exercise is the generator's scenario that no default rule finds: its rule is
 // for students to write.
-const Exercise = "exercise"
+const exercise = "exercise"
 
 // Answers are the right ones: they say which events are part of an attack; all
 // others are benign. They take about 200 bytes per attack event.
 type Answers struct {
 	// LeaveOut names scenarios that count in no average: neither in Overall nor
 	// in MacroF1. Their incidents have rows of their own in Scores.ByTechnique
-	// and Scores.ByScenario. ReadAnswers sets it to Exercise; set it to nil to
-	// average over all.
+	// and Scores.ByScenario. ReadAnswers sets it to the exercise that students
+	// write a rule for; set it to nil to average over all.
 	LeaveOut []string
 
 	events    map[string]int // index into list, by event id
@@ -34,7 +34,12 @@ type Answers struct {
 // answer is what is expected of one attack event.
 type answer struct {
 	incident int
-	accepted string // technique ids, separated by semicolons
+	accepted []string // technique ids, the best first
+}
+
+// accepts reports whether a technique is a right answer.
+func (a *answer) accepts(technique string) bool {
+	return slices.ContainsFunc(a.accepted, func(expected string) bool { return attack.Answers(technique, expected) })
 }
 
 // incident is one run of one scenario's step.
@@ -46,9 +51,9 @@ type incident struct {
 // ReadAnswers reads the truth.csv at path. Of an event that stands there twice,
 // since its run was repeated, the first row counts.
 func ReadAnswers(ctx context.Context, path string) (*Answers, error) {
-	a := &Answers{LeaveOut: []string{Exercise}, events: make(map[string]int)}
+	a := &Answers{LeaveOut: []string{exercise}, events: make(map[string]int)}
 	incidents := make(map[string]int)
-	accepted := make(map[string]string) // one copy of each
+	accepted := make(map[string][]string) // one copy of each
 	for truth, err := range store.ReadTruth(path) {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, fmt.Errorf("truth: %w", err)
@@ -63,27 +68,13 @@ func ReadAnswers(ctx context.Context, path string) (*Answers, error) {
 			a.incidents = append(a.incidents, incident{truth.Scenario, truth.Techniques[0]})
 		}
 		techniques := strings.Join(truth.Techniques, ";")
-		accepted[techniques] = cmp.Or(accepted[techniques], techniques)
+		if accepted[techniques] == nil {
+			accepted[techniques] = truth.Techniques
+		}
 		a.events[strings.Clone(truth.EventID)] = len(a.list)
 		a.list = append(a.list, answer{of, accepted[techniques]})
 	}
 	return a, nil
-}
-
-func firstOf(accepted string) string {
-	first, _, _ := strings.Cut(accepted, ";")
-	return first
-}
-
-// accepts reports whether a technique answers one of those that are accepted,
-// which are separated by semicolons.
-func accepts(accepted, technique string) bool {
-	for expected := range strings.SplitSeq(accepted, ";") {
-		if attack.Answers(technique, expected) {
-			return true
-		}
-	}
-	return false
 }
 
 // Scores compares classified rows with the truth. A row is labelled when its
@@ -173,29 +164,25 @@ const noTechnique = "none"
 // Score reads files of classified events once, counts them as [Read] does, and
 // compares each row with the answers.
 func (a *Answers) Score(ctx context.Context, files ...string) (*Scores, error) {
-	c := &comparison{
+	c := comparison{
 		answers:   a,
 		seen:      make([]bool, len(a.list)),
 		found:     make([]outcome, len(a.incidents)),
 		wrong:     make(map[string]int),
 		confusion: make(map[[2]string]*int),
 	}
-	summary, err := read(ctx, files, c.compare)
+	summary, err := newCounter(newIDSet(idSlots, maxIDs)).read(ctx, files, c.compare)
 	if err != nil {
 		return nil, fmt.Errorf("score: %w", err)
 	}
-	scores := c.scores()
-	scores.Summary = summary
-	return scores, nil
+	return c.scores(summary), nil
 }
 
 // comparison is the state of Score.
 type comparison struct {
 	answers     *Answers
-	events      int
 	benign      int // rows of benign events
 	falseAlarms int
-	first, last time.Time
 	seen        []bool         // by answer
 	found       []outcome      // by incident
 	wrong       map[string]int // wrong labels by technique, without those on left-out rows
@@ -210,21 +197,13 @@ type outcome struct {
 	detected time.Time // earliest right row
 }
 
-func (c *comparison) compare(r *row) error {
-	if c.events == 0 || r.time.Before(c.first) {
-		c.first = r.time
-	}
-	if c.events == 0 || r.time.After(c.last) {
-		c.last = r.time
-	}
-	c.events++
+func (c *comparison) compare(r *row) {
 	technique := event.Unescape(r.Get(event.ColumnTechniqueID))
 	label := event.Benign
 	if !r.benign() {
 		label = cmp.Or(technique, noTechnique)
 	}
-
-	i, attacked := c.answers.events[event.Unescape(r.id())]
+	i, attacked := c.answers.events[event.Unescape(r.Get(columnID))]
 	if !attacked {
 		c.benign++
 		if !r.benign() {
@@ -232,18 +211,18 @@ func (c *comparison) compare(r *row) error {
 			c.wrong[strings.Clone(attack.Parent(label))]++
 		}
 		c.confuse(event.Benign, label)
-		return nil
+		return
 	}
-	answer := c.answers.list[i]
+	answer, when := &c.answers.list[i], r.parsed.Timestamp
 	f := &c.found[answer.incident]
 	c.seen[i] = true
-	f.times = append(f.times, r.time)
-	expected := firstOf(answer.accepted)
+	f.times = append(f.times, when)
+	expected := answer.accepted[0]
 	switch {
 	case r.benign():
-	case accepts(answer.accepted, technique):
-		if f.right == 0 || r.time.Before(f.detected) {
-			f.detected = r.time
+	case answer.accepts(technique):
+		if f.right == 0 || when.Before(f.detected) {
+			f.detected = when
 		}
 		f.labelled++
 		f.right++
@@ -255,7 +234,6 @@ func (c *comparison) compare(r *row) error {
 		}
 	}
 	c.confuse(expected, label)
-	return nil
 }
 
 func (c *comparison) confuse(truth, label string) {
@@ -267,14 +245,14 @@ func (c *comparison) leftOut(incident int) bool {
 	return slices.Contains(c.answers.LeaveOut, c.answers.incidents[incident].scenario)
 }
 
-func (c *comparison) scores() *Scores {
-	s := &Scores{Events: c.events, Attack: c.events - c.benign, FalseAlarms: c.falseAlarms}
+func (c *comparison) scores(of *Summary) *Scores {
+	s := &Scores{Summary: of, Events: of.Events, Attack: of.Events - c.benign, FalseAlarms: c.falseAlarms}
 	for _, seen := range c.seen {
 		if !seen {
 			s.Unseen++
 		}
 	}
-	if hours := c.last.Sub(c.first).Hours(); hours > 0 {
+	if hours := of.Last.Sub(of.First).Hours(); hours > 0 {
 		s.FalseAlarmsPerHour = float64(c.falseAlarms) / hours
 	}
 	s.FalseAlarmPercent = 100 * share(c.falseAlarms, c.benign)
@@ -333,19 +311,15 @@ func (c *comparison) scores() *Scores {
 
 // finished computes and sorts the scores, what is left out behind its like.
 func finished[K comparable](scores map[K]*Score) []Score {
-	list := []Score{}
 	for _, s := range scores {
 		s.finish()
-		list = append(list, *s)
 	}
-	key := func(s Score) string {
+	return ranked(scores, func(s Score) (int, string) {
 		if s.LeftOut {
-			return s.ID + " left out"
+			return 0, s.ID + " left out"
 		}
-		return s.ID
-	}
-	slices.SortFunc(list, func(a, b Score) int { return cmp.Compare(key(a), key(b)) })
-	return list
+		return 0, s.ID
+	})
 }
 
 // add counts one incident.
@@ -390,13 +364,6 @@ func (s *Score) finish() {
 	}
 	s.Delay = median(s.delays)
 	s.RowsBefore = median(s.rowsBefore)
-}
-
-func share(part, whole int) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
 }
 
 func median[T cmp.Ordered](values []T) T {
