@@ -27,6 +27,9 @@ const (
 	mostSources = 15 // in bar charts and heat maps of sources
 )
 
+// outcomes explains the bars of all events.
+var outcomes = []swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}}
+
 // SavePlots draws all figures that s has data for, and the confusion matrix if
 // scores is not nil, as PNG files in a folder, which it makes if it must. It
 // returns the files' paths.
@@ -84,8 +87,7 @@ func PlotClasses(s *Summary) (*Figure, error) {
 	f := &Figure{
 		Title:    fmt.Sprintf("%s of %s matched a rule", detectedShare(s), human.Counted(s.Events, "event")),
 		Subtitle: "Class distribution: events by the rule that won",
-		Width:    figureWidth,
-		Panels: []Panel{barPanel("All events", []bar{
+		panels: []panel{barPanel("All events", []bar{
 			{"benign", []part{{float64(s.Benign), drawing.Grey}}, human.Count(s.Benign)},
 			{"detected", []part{{float64(s.Detected), drawing.Vermillion}}, human.Count(s.Detected)},
 		})},
@@ -97,7 +99,7 @@ func PlotClasses(s *Summary) (*Figure, error) {
 		}
 	}
 	if len(bars) > 0 {
-		f.Panels = append(f.Panels, barPanel("Detections by class, on a scale of their own", top(bars, s.Detected)))
+		f.panels = append(f.panels, barPanel("Detections by class, on a scale of their own", top(bars, s.Detected)))
 	}
 	return f, nil
 }
@@ -150,8 +152,7 @@ func PlotTactics(s *Summary) (*Figure, error) {
 	return &Figure{
 		Title:    fmt.Sprintf("%s leads: %s of %s", leader.Name, human.Count(leader.Events), human.Counted(s.Detected, "detection")),
 		Subtitle: "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")",
-		Width:    figureWidth,
-		Panels:   []Panel{barPanel("", bars)},
+		panels:   []panel{barPanel("", bars)},
 	}, nil
 }
 
@@ -169,8 +170,7 @@ func PlotTechniques(s *Summary) (*Figure, error) {
 	return &Figure{
 		Title:    fmt.Sprintf("%s (%s) is most frequent: %s of %s", first.Name, first.ID, human.Count(first.Events), human.Counted(s.Detected, "detection")),
 		Subtitle: "Detections by ATT&CK technique",
-		Width:    figureWidth,
-		Panels:   []Panel{barPanel("", top(bars, s.Detected))},
+		panels:   []panel{barPanel("", top(bars, s.Detected))},
 	}, nil
 }
 
@@ -191,14 +191,13 @@ func PlotSources(s *Summary) (*Figure, error) {
 			{float64(source.Events - source.Detected), drawing.Grey},
 		}, value})
 	}
-	panel := barPanel("Events by source", bars)
-	panel.Legend = []Swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}}
+	shown := barPanel("Events by source", bars)
+	shown.legend = outcomes
 	first := s.BySource[0]
 	return &Figure{
 		Title:    fmt.Sprintf("%s is the busiest source: %s of %s", first.IP, human.Count(first.Events), human.Counted(s.Events, "event")),
 		Subtitle: fmt.Sprintf("Top talkers: the %s with most events", human.Counted(len(bars), "source")),
-		Width:    figureWidth,
-		Panels:   []Panel{panel},
+		panels:   []panel{shown},
 	}, nil
 }
 
@@ -209,46 +208,37 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 		return nil, ErrNoData
 	}
 	bins, width := s.timeline.span(mostBins)
-	colors, legend := s.tacticColors()
-
+	leaders, legend := s.tacticColors()
 	var events, detections boxes
 	var most, peak int
 	var peakAt time.Time
 	for _, b := range bins {
-		left := float64(b.start)
+		left, gap := float64(b.start), 0.08*width.Seconds()
 		right := left + width.Seconds()
-		gap := 0.08 * width.Seconds()
-		stack := func(to *boxes, base, n int, c color.Color) int {
+		stack := func(on *boxes, base, n int, c color.Color) int {
 			if n > 0 {
-				*to = append(*to, box{left + gap, right - gap, float64(base), float64(base + n), c})
+				*on = append(*on, box{left + gap, right - gap, float64(base), float64(base + n), c})
 			}
 			return base + n
 		}
-		all := stack(&events, 0, b.detected, drawing.Vermillion)
-		most = max(most, stack(&events, all, b.benign, drawing.Grey))
-		sum, others := 0, b.detected
-		for _, swatch := range colors {
-			if n := b.tactics[swatch.Name]; n != nil {
-				sum = stack(&detections, sum, *n, swatch.Color)
-				others -= *n
+		sum := stack(&events, 0, b.detected, drawing.Vermillion)
+		most = max(most, stack(&events, sum, b.benign, drawing.Grey))
+		sum = 0
+		for i, id := range leaders {
+			if n := b.tactics[id]; n != nil {
+				sum = stack(&detections, sum, *n, legend[i].color)
 			}
 		}
-		stack(&detections, sum, others, drawing.Grey)
+		stack(&detections, sum, b.detected-sum, drawing.Grey)
 		if b.detected > peak {
 			peak, peakAt = b.detected, b.from()
 		}
 	}
 	first, last := bins[0].from(), bins[len(bins)-1].from().Add(width)
 	f := &Figure{
-		Title:    fmt.Sprintf("%s in %s, none detected", human.Counted(s.Events, "event"), spanText(s)),
+		Title:    fmt.Sprintf("%s in %s, none detected", human.Counted(s.Events, "event"), human.Duration(s.Last.Sub(s.First))),
 		Subtitle: fmt.Sprintf("Events per %s of event time (UTC), %s", strings.TrimPrefix(binText(width), "one "), dateText(s)),
-		Width:    figureWidth,
-		Panels: []Panel{{
-			Heading: "All events",
-			Legend:  []Swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}},
-			Height:  120,
-			Plot:    timePlot(events, first, last, most),
-		}},
+		panels:   []panel{{heading: "All events", legend: outcomes, height: 120, Plot: timePlot(events, first, last, most)}},
 	}
 	if peak > 0 {
 		clock := "15:04"
@@ -256,61 +246,52 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 			clock = "15:04:05"
 		}
 		f.Title = fmt.Sprintf("Detections peak at %s: %s in %s", peakAt.Format(clock+" on 2 January"), human.Count(peak), binText(width))
-		f.Panels = append(f.Panels, Panel{
-			Heading: "Detections by tactic",
-			Legend:  legend,
-			Height:  150,
-			Plot:    timePlot(detections, first, last, peak),
-		})
+		byTactic := timePlot(detections, first, last, peak)
+		f.panels = append(f.panels, panel{heading: "Detections by tactic", legend: legend, height: 150, Plot: byTactic})
 	}
 	return f, nil
 }
 
-// tacticColors gives the most frequent tactics a colour each, by id, in the
-// order of the matrix; the legend has their names and what the others share.
-func (s *Summary) tacticColors() (colors, legend []Swatch) {
+// tacticColors gives the most frequent tactics a colour each, in the order of
+// the matrix: their ids, and a legend which also has what the others share.
+func (s *Summary) tacticColors() (ids []string, legend []swatch) {
 	palette := []color.Color{drawing.Blue, drawing.Orange, drawing.Green, drawing.Purple, drawing.SkyBlue}
 	leaders := slices.Clone(s.ByTactic)
 	slices.SortStableFunc(leaders, func(a, b Tactic) int { return cmp.Compare(b.Events, a.Events) })
 	leaders = leaders[:min(len(palette), len(leaders))]
 	others := s.Detected
 	for _, t := range s.ByTactic {
-		if t.Events == 0 || !slices.Contains(leaders, t) {
-			continue
+		if t.Events > 0 && slices.Contains(leaders, t) {
+			legend = append(legend, swatch{t.Name, palette[len(ids)]})
+			ids = append(ids, t.ID)
+			others -= t.Events
 		}
-		c := palette[len(colors)]
-		colors = append(colors, Swatch{t.ID, c})
-		legend = append(legend, Swatch{t.Name, c})
-		others -= t.Events
 	}
 	if others > 0 {
-		legend = append(legend, Swatch{"other", drawing.Grey})
+		legend = append(legend, swatch{"other", drawing.Grey})
 	}
-	return colors, legend
+	return ids, legend
 }
 
 func timePlot(b boxes, first, last time.Time, most int) *plot.Plot {
-	p := newPlot()
-	p.Add(gridLines{})
-	p.Add(b)
+	p := countPlot(b, most)
 	p.X.Min, p.X.Max = float64(first.Unix()), float64(last.Unix())
 	p.X.Tick.Marker = plot.ConstantTicks(timeTicks(first, last))
-	countAxis(p, most)
 	return p
 }
 
-// countAxis makes Y an axis of counts from zero.
-func countAxis(p *plot.Plot, most int) {
+// countPlot draws bars from zero to most at most.
+func countPlot(bars boxes, most int) *plot.Plot {
+	p := newPlot()
+	p.Add(gridLines{}, bars)
 	p.Y.Min, p.Y.Max = 0, 1.04*float64(max(most, 1))
 	p.Y.Tick.Marker = plot.ConstantTicks(countTicks(most))
-	p.Y.Tick.Label.Color = drawing.Faint
-	p.X.Tick.Label.Color = drawing.Faint
-	p.X.Tick.Length = 3
-	p.X.Tick.LineStyle.Width = 0.5
-	p.X.Tick.LineStyle.Color = drawing.Faint
-	p.X.LineStyle.Width = 0.5
-	p.X.LineStyle.Color = drawing.Faint
 	p.Y.Padding = 4
+	p.X.Tick.Length = 3
+	p.X.Tick.Label.Color, p.Y.Tick.Label.Color = drawing.Faint, drawing.Faint
+	line := draw.LineStyle{Color: drawing.Faint, Width: 0.5}
+	p.X.LineStyle, p.X.Tick.LineStyle = line, line
+	return p
 }
 
 // countTicks are zero and up to four round numbers.
@@ -404,8 +385,6 @@ func dateText(s *Summary) string {
 	return first + " to " + last
 }
 
-func spanText(s *Summary) string { return human.Duration(s.Last.Sub(s.First)) }
-
 // PlotLatency shows how long events took from Kafka to their row, on a
 // logarithmic scale of time.
 func PlotLatency(s *Summary) (*Figure, error) {
@@ -427,10 +406,7 @@ func PlotLatency(s *Summary) (*Figure, error) {
 		from, to, most = min(from, i), i+joined, max(most, n)
 		bars = append(bars, box{decades(i) + 0.005, decades(i+joined) - 0.005, 0, float64(n), drawing.Blue})
 	}
-	p := newPlot()
-	p.Add(gridLines{})
-	p.Add(bars)
-	countAxis(p, most)
+	p := countPlot(bars, most)
 	p.Y.Max *= 1.25 // room for the marks
 	low, high := decades(from), decades(to)
 	if high-low < 1 { // a decade at least
@@ -440,12 +416,12 @@ func PlotLatency(s *Summary) (*Figure, error) {
 	p.X.Tick.Marker = plot.ConstantTicks(latencyTicks(low, high))
 
 	w := s.Waiting
-	p.Add(marks{{log10(w.P50), "half within " + human.Duration(w.P50)}, {log10(w.P99), "99 % within " + human.Duration(w.P99)}})
+	half, nearlyAll := human.Duration(w.P50), human.Duration(w.P99)
+	p.Add(marks{{log10(w.P50), "half within " + half}, {log10(w.P99), "99 % within " + nearlyAll}})
 	return &Figure{
-		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", human.Duration(w.P50), human.Duration(w.P99)),
+		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", half, nearlyAll),
 		Subtitle: "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)",
-		Width:    figureWidth,
-		Panels:   []Panel{{Height: 190, Plot: p}},
+		panels:   []panel{{height: 190, Plot: p}},
 	}, nil
 }
 
