@@ -137,20 +137,12 @@ func Every(ctx context.Context, interval time.Duration) iter.Seq[time.Duration] 
 // Topic is a link to the messages of a topic in Redpanda Console, at
 // CONSOLE_URL, else http://localhost:8080, for [Show].
 func Topic(name string) string {
-	return link(name+" in Console", address.Console.URL(""), "topics", name)
+	return fmt.Sprintf("[%s in Console](%s/topics/%s)", name, address.Console.URL(""), url.PathEscape(name))
 }
 
 // Trace is a link to a trace in Jaeger, for [Show]. The address is that for the
 // reader's browser, JAEGER_PUBLIC_URL where it is another than JAEGER_URL, by
 // which cells reach Jaeger; else http://localhost:16686.
 func Trace(id string) string {
-	return link("Trace "+id+" in Jaeger", address.JaegerPages(), "trace", id)
-}
-
-func link(text, base string, path ...string) string {
-	target := base
-	for _, part := range path {
-		target += "/" + url.PathEscape(part)
-	}
-	return fmt.Sprintf("[%s](%s)", text, target)
+	return fmt.Sprintf("[Trace %s in Jaeger](%s/trace/%s)", id, address.JaegerPages(), url.PathEscape(id))
 }

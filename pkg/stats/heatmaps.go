@@ -42,22 +42,20 @@ func PlotHeatmap(s *Summary) (*Figure, error) {
 	most := slices.Max(slices.Concat(m.counts...))
 	m.color = func(row, column int) color.NRGBA { return shade(drawing.Blue, m.counts[row][column], most) }
 	first := suspects[0]
-	return &Figure{
-		Title: fmt.Sprintf("%s leads: %s of %s", first.IP, human.Counted(first.Detected, "detection"),
-			human.Counted(len(techniquesOf(suspects[:1], math.MaxInt)), "technique")),
-		Subtitle: fmt.Sprintf("Detections by source and technique, of the %s with most", human.Counted(len(suspects), "source")),
-		panels:   []panel{m.panel()},
-	}, nil
+	itsTechniques := human.Counted(len(techniquesOf(suspects[:1], math.MaxInt)), "technique")
+	title := fmt.Sprintf("%s leads: %s of %s", first.IP, human.Counted(first.Detected, "detection"), itsTechniques)
+	subtitle := fmt.Sprintf("Detections by source and technique, of the %s with most", human.Counted(len(suspects), "source"))
+	return &Figure{title, subtitle, []panel{m.panel()}}, nil
 }
 
 // PlotConfusion shows what rows are and what they were labelled: right ones on
 // the diagonal, in blue, mistakes beside it, in orange; the darker, the larger
 // its share of the row.
 func PlotConfusion(s *Scores) (*Figure, error) {
-	c := s.Confusion
-	if len(c.Names) == 0 {
+	if s == nil || len(s.Confusion.Names) == 0 {
 		return nil, ErrNoData
 	}
+	c := s.Confusion
 	m := heatmap{counts: c.Counts, columns: c.Names}
 	for _, name := range c.Names {
 		if known, err := attack.TechniqueByID(name); err == nil {
@@ -78,13 +76,10 @@ func PlotConfusion(s *Scores) (*Figure, error) {
 	shown := m.panel()
 	shown.heading = "What it is (row), what it was called (column)"
 	shown.legend = []swatch{{"right", drawing.Blue}, {"wrong", drawing.Vermillion}}
-	return &Figure{
-		Title: fmt.Sprintf("%s of %s right, %d of %s found", human.Count(s.Overall.Right),
-			human.Counted(s.Overall.Labelled, "label"), s.Overall.Found, human.Counted(s.Overall.Incidents, "incident")),
-		Subtitle: fmt.Sprintf("Confusion matrix of %s; macro F1 %.3f; %s",
-			human.Counted(s.Events, "row"), s.MacroF1, s.falseAlarmText()),
-		panels: []panel{shown},
-	}, nil
+	all := s.Overall
+	title := fmt.Sprintf("%s right, %s found", outOf(all.Right, all.Labelled, "label"), outOf(all.Found, all.Incidents, "incident"))
+	subtitle := fmt.Sprintf("Confusion matrix of %s; macro F1 %.3f; %s", human.Counted(s.Events, "row"), s.MacroF1, s.falseAlarmText())
+	return &Figure{title, subtitle, []panel{shown}}, nil
 }
 
 // heatmap shows counts by the shades of cells, and writes them there.

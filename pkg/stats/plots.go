@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -53,9 +54,6 @@ func SavePlots(folder string, s *Summary, scores *Scores) (paths []string, err e
 
 // figures yields what there is data for, by the name of its file.
 func figures(s *Summary, scores *Scores) iter.Seq2[string, *Figure] {
-	if scores == nil {
-		scores = new(Scores)
-	}
 	return func(yield func(string, *Figure) bool) {
 		for _, figure := range []struct {
 			name string
@@ -114,6 +112,9 @@ func detectedShare(s *Summary) string {
 	return fmt.Sprintf("%.1f %%", 100*share(s.Detected, s.Events))
 }
 
+// outOf says how many of all are meant: 3 of 1,200 events.
+func outOf(n, all int, noun string) string { return human.Count(n) + " of " + human.Counted(all, noun) }
+
 func countBar(name string, n, all int, c color.Color) bar {
 	value := human.Count(n)
 	if n > 0 {
@@ -149,11 +150,9 @@ func PlotTactics(s *Summary) (*Figure, error) {
 	if leader.Events == 0 {
 		return nil, ErrNoData
 	}
-	return &Figure{
-		Title:    fmt.Sprintf("%s leads: %s of %s", leader.Name, human.Count(leader.Events), human.Counted(s.Detected, "detection")),
-		Subtitle: "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")",
-		panels:   []panel{barPanel("", bars)},
-	}, nil
+	title := fmt.Sprintf("%s leads: %s", leader.Name, outOf(leader.Events, s.Detected, "detection"))
+	subtitle := "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")"
+	return &Figure{title, subtitle, []panel{barPanel("", bars)}}, nil
 }
 
 // PlotTechniques shows the detections of each technique, the most frequent
@@ -167,11 +166,8 @@ func PlotTechniques(s *Summary) (*Figure, error) {
 		bars = append(bars, countBar(t.ID+"  "+t.Name, t.Events, s.Detected, drawing.Blue))
 	}
 	first := s.ByTechnique[0]
-	return &Figure{
-		Title:    fmt.Sprintf("%s (%s) is most frequent: %s of %s", first.Name, first.ID, human.Count(first.Events), human.Counted(s.Detected, "detection")),
-		Subtitle: "Detections by ATT&CK technique",
-		panels:   []panel{barPanel("", top(bars, s.Detected))},
-	}, nil
+	title := fmt.Sprintf("%s (%s) is most frequent: %s", first.Name, first.ID, outOf(first.Events, s.Detected, "detection"))
+	return &Figure{title, "Detections by ATT&CK technique", []panel{barPanel("", top(bars, s.Detected))}}, nil
 }
 
 // PlotSources shows the sources with most events, and what of them was
@@ -194,11 +190,9 @@ func PlotSources(s *Summary) (*Figure, error) {
 	shown := barPanel("Events by source", bars)
 	shown.legend = outcomes
 	first := s.BySource[0]
-	return &Figure{
-		Title:    fmt.Sprintf("%s is the busiest source: %s of %s", first.IP, human.Count(first.Events), human.Counted(s.Events, "event")),
-		Subtitle: fmt.Sprintf("Top talkers: the %s with most events", human.Counted(len(bars), "source")),
-		panels:   []panel{shown},
-	}, nil
+	title := fmt.Sprintf("%s is the busiest source: %s", first.IP, outOf(first.Events, s.Events, "event"))
+	subtitle := fmt.Sprintf("Top talkers: the %s with most events", human.Counted(len(bars), "source"))
+	return &Figure{title, subtitle, []panel{shown}}, nil
 }
 
 // PlotTimeline shows all events over event time, and below, on a scale of
@@ -283,7 +277,7 @@ func timePlot(b boxes, first, last time.Time, most int) *plot.Plot {
 // countPlot draws bars from zero to most at most.
 func countPlot(bars boxes, most int) *plot.Plot {
 	p := newPlot()
-	p.Add(gridLines{}, bars)
+	p.Add(&plotter.Grid{Horizontal: draw.LineStyle{Color: drawing.Pale, Width: 0.5}}, bars)
 	p.Y.Min, p.Y.Max = 0, 1.04*float64(max(most, 1))
 	p.Y.Tick.Marker = plot.ConstantTicks(countTicks(most))
 	p.Y.Padding = 4
@@ -302,17 +296,6 @@ func countTicks(most int) []plot.Tick {
 		ticks = append(ticks, plot.Tick{Value: float64(n), Label: human.Count(n)})
 	}
 	return ticks
-}
-
-// gridLines are a faint line at each tick of the Y axis, behind the data.
-type gridLines struct{}
-
-func (gridLines) Plot(c draw.Canvas, p *plot.Plot) {
-	_, y := p.Transforms(&c)
-	style := draw.LineStyle{Color: drawing.Pale, Width: 0.5}
-	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
-		c.StrokeLine2(style, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
-	}
 }
 
 // timeTicks are at most ten round times; a second line says the day (or the
@@ -418,31 +401,28 @@ func PlotLatency(s *Summary) (*Figure, error) {
 	w := s.Waiting
 	half, nearlyAll := human.Duration(w.P50), human.Duration(w.P99)
 	p.Add(marks{{log10(w.P50), "half within " + half}, {log10(w.P99), "99 % within " + nearlyAll}})
-	return &Figure{
-		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", half, nearlyAll),
-		Subtitle: "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)",
-		panels:   []panel{{height: 190, Plot: p}},
-	}, nil
+	title := fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", half, nearlyAll)
+	subtitle := "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)"
+	return &Figure{title, subtitle, []panel{{height: 190, Plot: p}}}, nil
 }
 
 func log10(d time.Duration) float64 { return math.Log10(float64(max(d, 1))) }
 
-func latencyTicks(low, high float64) []plot.Tick {
+// latencyTicks are powers of ten, counted in the units that people use: seconds,
+// minutes, hours.
+func latencyTicks(low, high float64) (ticks []plot.Tick) {
 	steps := []time.Duration{1}
 	if high-low < 2 {
 		steps = []time.Duration{1, 2, 5}
 	}
-	var ticks []plot.Tick
-	for _, unit := range []time.Duration{
-		1, 10, 100,
-		time.Microsecond, 10 * time.Microsecond, 100 * time.Microsecond,
-		time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond,
-		time.Second, 10 * time.Second, time.Minute, 10 * time.Minute,
-		time.Hour, 10 * time.Hour, 100 * time.Hour, 1000 * time.Hour, 10_000 * time.Hour, 100_000 * time.Hour,
+	for _, unit := range []struct{ first, last time.Duration }{
+		{1, 10 * time.Second}, {time.Minute, 10 * time.Minute}, {time.Hour, 100_000 * time.Hour},
 	} {
-		for _, step := range steps {
-			if at := log10(step * unit); low <= at && at <= high {
-				ticks = append(ticks, plot.Tick{Value: at, Label: human.Duration(step * unit)})
+		for power := unit.first; power <= unit.last; power *= 10 {
+			for _, step := range steps {
+				if at := log10(step * power); low <= at && at <= high {
+					ticks = append(ticks, plot.Tick{Value: at, Label: human.Duration(step * power)})
+				}
 			}
 		}
 	}

@@ -167,6 +167,7 @@ func (a *Answers) Score(ctx context.Context, files ...string) (*Scores, error) {
 	c := comparison{
 		answers:   a,
 		seen:      make([]bool, len(a.list)),
+		unseen:    len(a.list),
 		found:     make([]outcome, len(a.incidents)),
 		wrong:     make(map[string]int),
 		confusion: make(map[[2]string]*int),
@@ -184,6 +185,7 @@ type comparison struct {
 	benign      int // rows of benign events
 	falseAlarms int
 	seen        []bool         // by answer
+	unseen      int            // of them those that were not
 	found       []outcome      // by incident
 	wrong       map[string]int // wrong labels by technique, without those on left-out rows
 	confusion   map[[2]string]*int
@@ -215,7 +217,10 @@ func (c *comparison) compare(r *row) {
 	}
 	answer, when := &c.answers.list[i], r.parsed.Timestamp
 	f := &c.found[answer.incident]
-	c.seen[i] = true
+	if !c.seen[i] {
+		c.seen[i] = true
+		c.unseen--
+	}
 	f.times = append(f.times, when)
 	expected := answer.accepted[0]
 	switch {
@@ -246,12 +251,7 @@ func (c *comparison) leftOut(incident int) bool {
 }
 
 func (c *comparison) scores(of *Summary) *Scores {
-	s := &Scores{Summary: of, Events: of.Events, Attack: of.Events - c.benign, FalseAlarms: c.falseAlarms}
-	for _, seen := range c.seen {
-		if !seen {
-			s.Unseen++
-		}
-	}
+	s := &Scores{Summary: of, Events: of.Events, Attack: of.Events - c.benign, FalseAlarms: c.falseAlarms, Unseen: c.unseen}
 	if hours := of.Last.Sub(of.First).Hours(); hours > 0 {
 		s.FalseAlarmsPerHour = float64(c.falseAlarms) / hours
 	}
@@ -269,8 +269,8 @@ func (c *comparison) scores(of *Summary) *Scores {
 		}
 		in := c.answers.incidents[i]
 		g := group{attack.Parent(in.technique), c.leftOut(i)}
-		at(techniques, g, Score{ID: g.technique, LeftOut: g.leftOut}).add(&f, f.right)
-		at(scenarios, in.scenario, Score{ID: in.scenario, LeftOut: g.leftOut}).add(&f, f.labelled)
+		at(techniques, g, Score{ID: g.technique, LeftOut: g.leftOut}).join(f.score(f.right))
+		at(scenarios, in.scenario, Score{ID: in.scenario, LeftOut: g.leftOut}).join(f.score(f.labelled))
 	}
 	for technique, labels := range c.wrong {
 		g := group{technique: technique}
@@ -322,25 +322,21 @@ func finished[K comparable](scores map[K]*Score) []Score {
 	})
 }
 
-// add counts one incident.
-func (s *Score) add(f *outcome, labelled int) {
-	s.Incidents++
-	s.Rows += len(f.times)
-	s.Labelled += labelled
-	s.Right += f.right
-	if f.right == 0 {
-		return
-	}
-	s.Found++
-	first := slices.MinFunc(f.times, time.Time.Compare)
-	s.delays = append(s.delays, f.detected.Sub(first))
-	before := 0
-	for _, t := range f.times {
-		if t.Before(f.detected) {
-			before++
+// score is that of one incident; labelled are the labels that count for it.
+func (f *outcome) score(labelled int) *Score {
+	s := &Score{Incidents: 1, Rows: len(f.times), Labelled: labelled, Right: f.right}
+	if f.right > 0 {
+		s.Found = 1
+		before := 0
+		for _, t := range f.times {
+			if t.Before(f.detected) {
+				before++
+			}
 		}
+		s.delays = []time.Duration{f.detected.Sub(slices.MinFunc(f.times, time.Time.Compare))}
+		s.rowsBefore = []int{before}
 	}
-	s.rowsBefore = append(s.rowsBefore, before)
+	return s
 }
 
 // join adds the counts of another score.
@@ -376,21 +372,19 @@ func median[T cmp.Ordered](values []T) T {
 }
 
 func newConfusion(counts map[[2]string]*int) Confusion {
-	c := Confusion{Names: []string{}}
+	names := make(map[string]*string)
 	for pair := range counts {
-		c.Names = append(c.Names, pair[0], pair[1])
+		names[pair[0]], names[pair[1]] = &pair[0], &pair[1]
 	}
-	rank := func(name string) int {
+	c := Confusion{Names: ranked(names, func(name string) (int, string) {
 		switch name {
 		case event.Benign:
-			return 0
+			return 1, "" // first
 		case noTechnique:
-			return 2
+			return -1, "" // last
 		}
-		return 1
-	}
-	slices.SortFunc(c.Names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
-	c.Names = slices.Compact(c.Names)
+		return 0, name
+	})}
 	c.Counts = make([][]int, len(c.Names))
 	for i, truth := range c.Names {
 		c.Counts[i] = make([]int, len(c.Names))
