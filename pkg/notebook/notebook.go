@@ -84,25 +84,17 @@ func Checkpoint(ok bool, hint string, args ...any) {
 	Show("✓ *Checkpoint passed.*")
 }
 
-// fail says what went wrong and what to do, and ends the cell.
+// fail says what went wrong and, where the error does not say it itself, what to
+// do, and ends the cell.
 func fail(err error) {
-	sentence := err.Error()
-	if hint := remedy(err); hint != "" {
-		sentence += "\n" + hint
-	}
-	fmt.Fprintln(os.Stderr, sentence)
-	os.Exit(1)
-}
-
-// remedy says what to do about errors that do not say it themselves.
-func remedy(err error) string {
+	fmt.Fprintln(os.Stderr, err)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return "It is made by an earlier step: run Producer.ipynb, then Consumer_Classifier.ipynb."
+		fmt.Fprintln(os.Stderr, "It is made by an earlier step: run Producer.ipynb, then Consumer_Classifier.ipynb.")
 	case errors.Is(err, context.DeadlineExceeded):
-		return "It took too long: is the lab running, and is another program busy with it?"
+		fmt.Fprintln(os.Stderr, "It took too long: is the lab running, and is another program busy with it?")
 	}
-	return ""
+	os.Exit(1)
 }
 
 // Data is the path of a file in the lab's data folder, such as

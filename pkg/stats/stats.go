@@ -3,8 +3,7 @@
 //
 // The file is streamed once and counted in bounded memory, whatever its length
 // (a million rows take less than 32 MB); only the small tables become frames.
-// [Read] counts, [Answers.Score] compares with truth.csv, and the Plot functions
-// draw.
+// [Read] counts, [Compare] compares with truth.csv, and the Plot functions draw.
 package stats
 
 import (

@@ -114,10 +114,5 @@ func (t *timeline) span(most int) (bins []*bin, width time.Duration) {
 	return bins, time.Duration(seconds) * time.Second
 }
 
-func floor(seconds, width int64) int64 {
-	rest := seconds % width
-	if rest < 0 {
-		rest += width
-	}
-	return seconds - rest
-}
+// floor is the last multiple of width up to seconds, which may be before 1970.
+func floor(seconds, width int64) int64 { return seconds - (seconds%width+width)%width }
