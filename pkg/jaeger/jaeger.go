@@ -90,19 +90,16 @@ func (c *Client) search(ctx context.Context, service string, limit int, query ur
 // traces reads Jaeger's JSON model of traces: times in microseconds, the parent
 // as a reference, the service by the id of its process.
 func (c *Client) traces(ctx context.Context, path string, query url.Values) ([]Trace, error) {
-	type tag struct {
-		Key   string
-		Value json.RawMessage
-	}
 	var data []struct {
 		TraceID string
 		Spans   []struct {
-			SpanID              string
-			OperationName       string
-			ProcessID           string
-			StartTime, Duration int64
-			Tags                []tag
-			References          []struct{ RefType, TraceID, SpanID string }
+			SpanID, OperationName, ProcessID string
+			StartTime, Duration              int64
+			Tags                             []struct {
+				Key   string
+				Value json.RawMessage
+			}
+			References []struct{ RefType, TraceID, SpanID string }
 		}
 		Processes map[string]struct{ ServiceName string }
 	}

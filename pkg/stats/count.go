@@ -49,9 +49,6 @@ func (v verdict) each(do func(string) string) verdict {
 	return verdict{do(v.class), do(v.rule), do(v.level), do(v.tactic), do(v.tacticName), do(v.technique), do(v.techniqueName)}
 }
 
-func (v verdict) clone() verdict    { return v.each(strings.Clone) }
-func (v verdict) unescape() verdict { return v.each(event.Unescape) }
-
 func (v verdict) compare(w verdict) int {
 	return cmp.Or(
 		cmp.Compare(v.rule, w.rule), cmp.Compare(v.class, w.class), cmp.Compare(v.level, w.level),
@@ -82,11 +79,15 @@ func (c *counter) count(r *row) (bool, error) {
 		return false, nil
 	}
 	source := r.Get(columnSource)
-	if source != "" && !c.sources.known(source) {
-		if _, err := netip.ParseAddr(source); err != nil {
+	if source != "" {
+		var err error
+		c.sources.add(source, func() string {
+			_, err = netip.ParseAddr(source)
+			return strings.Clone(source)
+		})
+		if err != nil {
 			return false, fmt.Errorf("%s: %.80q: want an address", columnSource.Name(), source)
 		}
-		c.sources.insert(strings.Clone(source))
 	}
 	if !parsed.Time.IsZero() && !parsed.Ingested.IsZero() {
 		c.latency.add(parsed.Ingested.Sub(parsed.Time))
@@ -121,7 +122,7 @@ func (c *counter) countDetection(r *row, source string, b *bin) {
 		r.Get(event.ColumnTacticID), r.Get(event.ColumnTacticName),
 		r.Get(event.ColumnTechniqueID), r.Get(event.ColumnTechniqueName),
 	}
-	increment(c.verdicts, v, v.clone)
+	increment(c.verdicts, v, func() verdict { return v.each(strings.Clone) })
 	if matches := r.Get(event.ColumnMatches); matches != v.rule {
 		for id := range strings.SplitSeq(matches, ";") {
 			if id != v.rule {
@@ -130,30 +131,15 @@ func (c *counter) countDetection(r *row, source string, b *bin) {
 		}
 	}
 	if source != "" {
-		if key := (pair{source, v.technique}); !c.pairs.known(key) {
-			c.pairs.insert(pair{strings.Clone(source), strings.Clone(v.technique)})
-		}
+		c.pairs.add(pair{source, v.technique}, func() pair { return pair{strings.Clone(source), strings.Clone(v.technique)} })
 	}
 	increment(b.tactics, v.tactic, func() string { return strings.Clone(v.tactic) })
-}
-
-// increment counts a key that may lie in the read buffer; keep copies it where
-// it is new. The counts are pointers since assigning to a map's element also
-// replaces its key.
-func increment[K comparable](counts map[K]*int, key K, keep func() K) {
-	if n := counts[key]; n != nil {
-		*n++
-		return
-	}
-	n := 1
-	counts[keep()] = &n
 }
 
 // sum makes the lists of the summary.
 func (c *counter) sum() {
 	c.Forgotten = max(c.sources.forgotten, c.pairs.forgotten)
-	c.Repeated.Rows, c.Repeated.Sampled = c.ids.count()
-	c.Repeated.Examples = c.ids.examples
+	c.Repeated = c.ids.repeated()
 	c.sumVerdicts()
 	c.sumSources()
 	partitions := make(map[int]*Partition)
@@ -193,7 +179,7 @@ func (c *counter) sumVerdicts() {
 	// to run where its rows disagree.
 	for _, v := range slices.SortedFunc(maps.Keys(c.verdicts), verdict.compare) {
 		n := *c.verdicts[v]
-		v = v.unescape()
+		v = v.each(event.Unescape)
 		class := at(classes, v.class, Class{Class: v.class})
 		class.Events += n
 		class.Percent = percent(class.Events, c.Events)

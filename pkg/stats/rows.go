@@ -23,9 +23,7 @@ var (
 	columnSource = event.Column(event.FieldSourceIP)
 
 	neededColumns = [...]event.Column{columnTime, columnID, event.ColumnClass, event.ColumnPartition, event.ColumnOffset}
-	parsedColumns = [...]event.Column{
-		columnTime, event.ColumnCreated, event.ColumnIngested, event.ColumnPartition, event.ColumnOffset,
-	}
+	parsedColumns = [...]event.Column{columnTime, event.ColumnCreated, event.ColumnIngested, event.ColumnPartition, event.ColumnOffset}
 )
 
 func (r *row) benign() bool { return r.Get(event.ColumnClass) == event.Benign }

@@ -228,8 +228,7 @@ func (c *comparison) count(r *row) {
 }
 
 func (c *comparison) confuse(truth, label string) {
-	key := [2]string{truth, label}
-	increment(c.confusion, key, func() [2]string { return [2]string{truth, strings.Clone(label)} })
+	increment(c.confusion, [2]string{truth, label}, func() [2]string { return [2]string{truth, strings.Clone(label)} })
 }
 
 func (c *comparison) scores(of *Summary) *Scores {

@@ -54,9 +54,8 @@ func (t *timeline) at(when time.Time) *bin {
 	t.last = binAt(t.bins, seconds, width)
 	for len(t.bins) > maxBins && t.width < len(keptWidths)-1 {
 		t.width++
-		width = keptWidths[t.width]
-		t.bins = join(t.bins, width)
-		t.last = binAt(t.bins, seconds, width)
+		t.bins = join(t.bins, keptWidths[t.width])
+		t.last = binAt(t.bins, seconds, keptWidths[t.width])
 	}
 	return t.last
 }
