@@ -74,11 +74,7 @@ func analyse(ctx context.Context, truthPath string, files ...string) (*stats.Sum
 		summary, err := stats.Read(ctx, files...)
 		return summary, nil, err
 	}
-	answers, err := stats.ReadAnswers(ctx, truthPath)
-	if err != nil {
-		return nil, nil, err
-	}
-	scores, err := answers.Score(ctx, files...)
+	scores, err := stats.Compare(ctx, truthPath, files...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -328,7 +328,7 @@ func (c *Columns) DecodeRow(row string, r *Row) error {
 	}
 	for column := ColumnCreated; column < ColumnCount; column++ {
 		if cell := c.Cell(cells, column); cell != "" {
-			if err := columns[column].parse(Unescape(cell), r); err != nil {
+			if err := column.Parse(Unescape(cell), r); err != nil {
 				return err
 			}
 		}

@@ -132,6 +132,15 @@ func (c Column) Name() string {
 	return columns[c].name
 }
 
+// Parse sets what the column stands for to what a cell says, which must not be
+// empty.
+func (c Column) Parse(cell string, r *Row) error {
+	if c < Column(FieldCount) {
+		return Field(c).Parse(&r.Event, cell)
+	}
+	return columns[c].parse(cell, r)
+}
+
 // RowColumns lists the names of all columns in the order of the file.
 func RowColumns() []string {
 	names := make([]string, ColumnCount)

@@ -90,19 +90,16 @@ func (c *Client) search(ctx context.Context, service string, limit int, query ur
 // traces reads Jaeger's JSON model of traces: times in microseconds, the parent
 // as a reference, the service by the id of its process.
 func (c *Client) traces(ctx context.Context, path string, query url.Values) ([]Trace, error) {
-	type tag struct {
-		Key   string
-		Value json.RawMessage
-	}
 	var data []struct {
 		TraceID string
 		Spans   []struct {
-			SpanID              string
-			OperationName       string
-			ProcessID           string
-			StartTime, Duration int64
-			Tags                []tag
-			References          []struct{ RefType, TraceID, SpanID string }
+			SpanID, OperationName, ProcessID string
+			StartTime, Duration              int64
+			Tags                             []struct {
+				Key   string
+				Value json.RawMessage
+			}
+			References []struct{ RefType, TraceID, SpanID string }
 		}
 		Processes map[string]struct{ ServiceName string }
 	}
@@ -147,18 +144,27 @@ func (c *Client) traces(ctx context.Context, path string, query url.Values) ([]T
 	return traces, nil
 }
 
-// get reads the data of one answer of the query API.
-func (c *Client) get(ctx context.Context, path string, query url.Values, data any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), nil)
+// do sends a request to the query API. The body of the answer must be closed.
+func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
 	if err != nil {
-		return fmt.Errorf("read traces: %w: JAEGER_URL must be like http://localhost:16686", err)
+		return nil, fmt.Errorf("%s: %w: JAEGER_URL must be like http://localhost:16686", c.base, err)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		if request := new(url.Error); errors.As(err, &request) {
 			err = request.Err // without the URL, which the message below begins with
 		}
-		return fmt.Errorf("read traces from %s: %w: start the stack, or set JAEGER_URL to where Jaeger is", c.base, err)
+		return nil, fmt.Errorf("%s: %w: start the stack, or set JAEGER_URL to where Jaeger is", c.base, err)
+	}
+	return response, nil
+}
+
+// get reads the data of one answer of the query API.
+func (c *Client) get(ctx context.Context, path string, query url.Values, data any) error {
+	response, err := c.do(ctx, http.MethodGet, path+"?"+query.Encode())
+	if err != nil {
+		return fmt.Errorf("read traces from %w", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 256<<20))
@@ -184,13 +190,9 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, data an
 // Clear deletes all traces of the embedded collector. Jaeger cannot do that,
 // which the error says.
 func (c *Client) Clear(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.base+"/api/traces", nil)
+	response, err := c.do(ctx, http.MethodDelete, "/api/traces")
 	if err != nil {
-		return fmt.Errorf("delete traces: %w", err)
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("delete traces: %w", err)
+		return fmt.Errorf("delete traces of %w", err)
 	}
 	response.Body.Close()
 	if response.StatusCode != http.StatusNoContent {

@@ -81,14 +81,10 @@ func (t Trace) Tree() []Node {
 	for _, span := range all {
 		byID[span.ID] = span
 	}
-	children := make(map[string][]Span)
-	var roots []Span
+	children := make(map[string][]Span) // by their parent, "" for the roots
 	for _, span := range all {
-		if _, known := byID[span.ParentID]; known {
-			children[span.ParentID] = append(children[span.ParentID], span)
-		} else {
-			roots = append(roots, span)
-		}
+		parent := byID[span.ParentID].ID
+		children[parent] = append(children[parent], span)
 	}
 	nodes := make([]Node, 0, len(all))
 	visited := make(map[string]bool, len(all))
@@ -111,10 +107,7 @@ func (t Trace) Tree() []Node {
 			}
 		}
 	}
-	for _, span := range roots {
-		visit(span, 0, "", "")
-	}
-	for _, span := range all { // left are only those in a circle of parents
+	for _, span := range append(children[""], all...) { // after the roots are left only those in a circle of parents
 		visit(span, 0, "", "")
 	}
 	return nodes
@@ -123,25 +116,16 @@ func (t Trace) Tree() []Node {
 // WriteTree draws the trace: one line for each span with its service, when it
 // began after the trace did, and how long it took.
 func (t Trace) WriteTree(w io.Writer) error {
-	head := "trace " + t.ID
+	var b strings.Builder
+	b.WriteString("trace " + t.ID)
 	if id := t.EventID(); id != "" {
-		head += "  event " + human.Printable(id)
+		b.WriteString("  event " + human.Printable(id))
 	}
-	if _, err := fmt.Fprintf(w, "%s  %s\n", head, human.Duration(t.Duration())); err != nil {
-		return err
-	}
+	b.WriteString("  " + human.Duration(t.Duration()) + "\n")
 	start := t.Start()
-	var rows [][4]string
-	var notes []string
-	var width [4]int
+	var rows [][5]string
+	var width [5]int
 	for _, n := range t.Tree() {
-		row := [4]string{
-			n.rails + human.Printable(n.Name), human.Printable(n.Service),
-			"+" + human.Duration(n.Start.Sub(start)), human.Duration(n.Duration),
-		}
-		for i, cell := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
-		}
 		note := ""
 		if n.Wait > 0 {
 			note = "  (waited " + human.Duration(n.Wait) + " in the queue)"
@@ -149,14 +133,19 @@ func (t Trace) WriteTree(w io.Writer) error {
 		if n.Attributes["error"] == "true" {
 			note += strings.TrimRight("  error "+human.Printable(n.Attributes["otel.status_description"]), " ")
 		}
-		rows, notes = append(rows, row), append(notes, note)
-	}
-	for i, row := range rows {
-		_, err := fmt.Fprintf(w, "%-*s  %-*s  %*s  %*s%s\n",
-			width[0], row[0], width[1], row[1], width[2], row[2], width[3], row[3], notes[i])
-		if err != nil {
-			return err
+		row := [5]string{
+			n.rails + human.Printable(n.Name), human.Printable(n.Service),
+			"+" + human.Duration(n.Start.Sub(start)), human.Duration(n.Duration), note,
 		}
+		for i, cell := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+		rows = append(rows, row)
 	}
-	return nil
+	for _, row := range rows {
+		fmt.Fprintf(&b, "%-*s  %-*s  %*s  %*s%s\n",
+			width[0], row[0], width[1], row[1], width[2], row[2], width[3], row[3], row[4])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

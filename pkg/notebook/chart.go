@@ -105,12 +105,9 @@ func (c *Chart) HTML() HTML {
 		svg.Add(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, path.String(), color)
 		last := l.points[len(l.points)-1]
 		at := y(last[1]) + 4
-		for moved := true; moved; {
-			moved = false
-			for _, end := range ends {
-				if math.Abs(end-at) < 14 {
-					at, moved = end-14, true
-				}
+		for i := 0; i < len(ends); i++ {
+			if math.Abs(ends[i]-at) < 14 {
+				at, i = ends[i]-14, -1 // and look at all again
 			}
 		}
 		ends = append(ends, at)

@@ -86,25 +86,17 @@ func Checkpoint(ok bool, hint string, args ...any) {
 	Show("✓ *Checkpoint passed.*")
 }
 
-// fail says what went wrong and what to do, and ends the cell.
+// fail says what went wrong and, where the error does not say it itself, what to
+// do, and ends the cell.
 func fail(err error) {
-	sentence := err.Error()
-	if hint := remedy(err); hint != "" {
-		sentence += "\n" + hint
-	}
-	fmt.Fprintln(os.Stderr, sentence)
-	os.Exit(1)
-}
-
-// remedy says what to do about errors that do not say it themselves.
-func remedy(err error) string {
+	fmt.Fprintln(os.Stderr, err)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return "It is made by an earlier step: run Producer.ipynb, then Consumer_Classifier.ipynb."
+		fmt.Fprintln(os.Stderr, "It is made by an earlier step: run Producer.ipynb, then Consumer_Classifier.ipynb.")
 	case errors.Is(err, context.DeadlineExceeded):
-		return "It took too long: is the lab running, and is another program busy with it?"
+		fmt.Fprintln(os.Stderr, "It took too long: is the lab running, and is another program busy with it?")
 	}
-	return ""
+	os.Exit(1)
 }
 
 // Data is the path of a file in the lab's data folder, such as
@@ -139,20 +131,12 @@ func Every(ctx context.Context, interval time.Duration) iter.Seq[time.Duration] 
 // Topic is a link to the messages of a topic in Redpanda Console, at
 // CONSOLE_URL, else http://localhost:8080, for [Show].
 func Topic(name string) string {
-	return link(name+" in Console", address.Console.URL(""), "topics", name)
+	return fmt.Sprintf("[%s in Console](%s/topics/%s)", name, address.Console.URL(""), url.PathEscape(name))
 }
 
 // Trace is a link to a trace in Jaeger, for [Show]. The address is that for the
 // reader's browser, JAEGER_PUBLIC_URL where it is another than JAEGER_URL, by
 // which cells reach Jaeger; else http://localhost:16686.
 func Trace(id string) string {
-	return link("Trace "+id+" in Jaeger", address.JaegerPages(), "trace", id)
-}
-
-func link(text, base string, path ...string) string {
-	target := base
-	for _, part := range path {
-		target += "/" + url.PathEscape(part)
-	}
-	return fmt.Sprintf("[%s](%s)", text, target)
+	return fmt.Sprintf("[Trace %s in Jaeger](%s/trace/%s)", id, address.JaegerPages(), url.PathEscape(id))
 }

@@ -126,11 +126,8 @@ func isNumber(s string) bool {
 
 // shortNumber cuts the zeros at the end that gota gives each fraction.
 func shortNumber(s string) string {
-	if whole, fraction, ok := strings.Cut(s, "."); ok && len(fraction) == 6 {
-		if fraction = strings.TrimRight(fraction, "0"); fraction == "" {
-			return whole
-		}
-		return whole + "." + fraction
+	if _, fraction, _ := strings.Cut(s, "."); len(fraction) == 6 {
+		return strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	}
 	return s
 }

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"soclab/pkg/attack"
 	"soclab/pkg/event"
@@ -25,16 +24,19 @@ const (
 
 // counter is the state of Read.
 type counter struct {
-	events, benign int
-	first, last    time.Time
-	ids            *idSet
-	verdicts       map[verdict]*int
-	matches        map[string]*int // by rule id, where several rules matched
-	partitions     map[int]*Partition
-	sources        *tally[string]
-	pairs          *tally[pair]
-	timeline       *timeline
-	latency        *histogram
+	*Summary   // what is counted so far, without its lists
+	ids        *idSet
+	verdicts   map[verdict]*int
+	matches    map[string]*int // by rule id, where several rules matched
+	partitions map[int]*partition
+	sources    *tally[string]
+	pairs      *tally[pair]
+}
+
+// partition counts the rows of a partition, and knows them by their offsets.
+type partition struct {
+	Partition
+	offsets offsets
 }
 
 // verdict is the cells of a row that say how it was classified. There are few
@@ -47,9 +49,6 @@ func (v verdict) each(do func(string) string) verdict {
 	return verdict{do(v.class), do(v.rule), do(v.level), do(v.tactic), do(v.tacticName), do(v.technique), do(v.techniqueName)}
 }
 
-func (v verdict) clone() verdict    { return v.each(strings.Clone) }
-func (v verdict) unescape() verdict { return v.each(event.Unescape) }
-
 func (v verdict) compare(w verdict) int {
 	return cmp.Or(
 		cmp.Compare(v.rule, w.rule), cmp.Compare(v.class, w.class), cmp.Compare(v.level, w.level),
@@ -61,68 +60,69 @@ type pair struct{ source, technique string }
 
 func newCounter(ids *idSet) *counter {
 	return &counter{
+		Summary:    &Summary{Attack: attack.Version, timeline: newTimeline(), latency: new(histogram)},
 		ids:        ids,
 		verdicts:   make(map[verdict]*int),
 		matches:    make(map[string]*int),
-		partitions: make(map[int]*Partition),
+		partitions: make(map[int]*partition),
 		sources:    newTally[string](maxSources),
 		pairs:      newTally[pair](maxSources),
-		timeline:   newTimeline(),
-		latency:    new(histogram),
 	}
 }
 
-func (c *counter) count(r *row) error {
-	source := r.source()
-	if source != "" && !c.sources.known(source) {
-		if _, err := netip.ParseAddr(source); err != nil {
-			return fmt.Errorf("%s: %.80q: want an address", sourceIP.Name(), source)
+// count reports whether the row counts: its partition and offset did not yet.
+func (c *counter) count(r *row) (bool, error) {
+	parsed := &r.parsed
+	p := at(c.partitions, parsed.Partition, partition{Partition: Partition{Partition: parsed.Partition}})
+	if !p.offsets.add(parsed.Offset) {
+		c.Duplicates++
+		return false, nil
+	}
+	source := r.Get(columnSource)
+	if source != "" {
+		var err error
+		c.sources.add(source, func() string {
+			_, err = netip.ParseAddr(source)
+			return strings.Clone(source)
+		})
+		if err != nil {
+			return false, fmt.Errorf("%s: %.80q: want an address", columnSource.Name(), source)
 		}
-		c.sources.insert(strings.Clone(source))
 	}
-	if d, ok, err := r.latency(); err != nil {
-		return err
-	} else if ok {
-		c.latency.add(d)
+	if !parsed.Time.IsZero() && !parsed.Ingested.IsZero() {
+		c.latency.add(parsed.Ingested.Sub(parsed.Time))
 	}
-	if c.events == 0 || r.time.Before(c.first) {
-		c.first = r.time
+	if c.Events == 0 || parsed.Timestamp.Before(c.First) {
+		c.First = parsed.Timestamp
 	}
-	if c.events == 0 || r.time.After(c.last) {
-		c.last = r.time
+	if c.Events == 0 || parsed.Timestamp.After(c.Last) {
+		c.Last = parsed.Timestamp
 	}
-	c.events++
-	c.ids.add(r.id())
+	c.ids.add(r.Get(columnID))
 
-	p := c.partitions[r.partition]
-	if p == nil {
-		p = &Partition{Partition: r.partition, First: int(r.offset), Last: int(r.offset)}
-		c.partitions[r.partition] = p
-	}
+	b := c.timeline.at(parsed.Timestamp)
+	c.Events++
 	p.Events++
-	p.First = min(p.First, int(r.offset))
-	p.Last = max(p.Last, int(r.offset))
-
-	b := c.timeline.at(r.time)
 	if r.benign() {
-		c.benign++
+		c.Benign++
 		p.Benign++
 		b.benign++
-		return nil
+		return true, nil
 	}
+	c.Detected++
 	p.Detected++
 	b.detected++
-	c.countDetection(r, b)
-	return nil
+	c.countDetection(r, source, b)
+	return true, nil
 }
 
-func (c *counter) countDetection(r *row, b *bin) {
+func (c *counter) countDetection(r *row, source string, b *bin) {
 	v := verdict{
 		r.Get(event.ColumnClass), r.Get(event.ColumnRuleID), r.Get(event.ColumnRuleLevel),
 		r.Get(event.ColumnTacticID), r.Get(event.ColumnTacticName),
 		r.Get(event.ColumnTechniqueID), r.Get(event.ColumnTechniqueName),
 	}
-	increment(c.verdicts, v, v.clone)
+	increment(c.verdicts, v, func() verdict { return v.each(strings.Clone) })
 	if matches := r.Get(event.ColumnMatches); matches != v.rule {
 		for id := range strings.SplitSeq(matches, ";") {
 			if id != v.rule {
@@ -130,51 +130,28 @@ func (c *counter) countDetection(r *row, b *bin) {
 			}
 		}
 	}
-	if source := r.source(); source != "" {
-		if key := (pair{source, v.technique}); !c.pairs.known(key) {
-			c.pairs.insert(pair{strings.Clone(source), strings.Clone(v.technique)})
-		}
+	if source != "" {
+		c.pairs.add(pair{source, v.technique}, func() pair { return pair{strings.Clone(source), strings.Clone(v.technique)} })
 	}
 	increment(b.tactics, v.tactic, func() string { return strings.Clone(v.tactic) })
 }
 
-// increment counts a key that may lie in the read buffer; keep copies it where
-// it is new. The counts are pointers since assigning to a map's element also
-// replaces its key.
-func increment[K comparable](counts map[K]*int, key K, keep func() K) {
-	if n := counts[key]; n != nil {
-		*n++
-		return
-	}
-	n := 1
-	counts[keep()] = &n
-}
-
-func (c *counter) summary() *Summary {
-	s := &Summary{
-		Events: c.events, Benign: c.benign, Detected: c.events - c.benign,
-		First: c.first.UTC(), Last: c.last.UTC(), Attack: attack.Version,
-		Forgotten: max(c.sources.forgotten, c.pairs.forgotten),
-		// Empty lists and not absent ones, for those who read the JSON.
-		ByClass: []Class{}, ByTechnique: []Technique{}, ByRule: []Rule{}, ByPartition: []Partition{},
-		ByTime: []Interval{}, BySource: []Source{}, Suspects: []Suspect{},
-		timeline: c.timeline, latency: c.latency,
-	}
-	s.Repeated.Rows, s.Repeated.Sampled = c.ids.count()
-	s.Repeated.Examples = c.ids.examples
-	s.sumVerdicts(c)
-	for _, p := range c.partitions {
+// sum makes the lists of the summary.
+func (c *counter) sum() {
+	c.Forgotten = max(c.sources.forgotten, c.pairs.forgotten)
+	c.Repeated = c.ids.repeated()
+	c.sumVerdicts()
+	c.sumSources()
+	partitions := make(map[int]*Partition)
+	for id, p := range c.partitions {
+		runs := p.offsets.runs
+		p.First, p.Last = int(runs[0].first), int(runs[len(runs)-1].end-1)
 		p.Missing = p.Last - p.First + 1 - p.Events
-		s.ByPartition = append(s.ByPartition, *p)
+		partitions[id] = &p.Partition
 	}
-	slices.SortFunc(s.ByPartition, func(a, b Partition) int { return cmp.Compare(a.Partition, b.Partition) })
-	s.sumSources(c)
-	bins, width := c.timeline.minutes()
-	s.TimeStep = int(width.Seconds())
-	for _, b := range bins {
-		s.ByTime = append(s.ByTime, Interval{b.from(), b.benign + b.detected, b.benign, b.detected})
-	}
-	s.Waiting = Waiting{
+	c.ByPartition = ranked(partitions, func(p Partition) (int, string) { return -p.Partition, "" })
+	c.ByTime, c.TimeStep = c.timeline.intervals()
+	c.Waiting = Waiting{
 		Events:   c.latency.total,
 		P50:      c.latency.quantile(0.50),
 		P90:      c.latency.quantile(0.90),
@@ -183,31 +160,38 @@ func (c *counter) summary() *Summary {
 		Max:      c.latency.max,
 		Negative: c.latency.negative,
 	}
-	return s
 }
 
-func (s *Summary) sumVerdicts(c *counter) {
+func (c *counter) sumVerdicts() {
 	classes := map[string]*Class{}
 	tactics := map[string]*Tactic{}
 	techniques := map[string]*Technique{}
 	rules := map[string]*Rule{}
-	if s.Benign > 0 {
-		classes[event.Benign] = &Class{Class: event.Benign, Events: s.Benign}
+	if c.Benign > 0 {
+		classes[event.Benign] = &Class{event.Benign, c.Benign, percent(c.Benign, c.Events)}
 	}
-	for _, t := range attack.Tactics() {
+	order := make(map[string]int) // of tactics in the matrix; unknown ones are last
+	for i, t := range attack.Tactics() {
 		tactics[t.ID] = &Tactic{ID: t.ID, Name: t.Name}
+		order[t.ID] = len(attack.Tactics()) - i
 	}
 	// In a fixed order, so that what a rule is called does not change from run
 	// to run where its rows disagree.
 	for _, v := range slices.SortedFunc(maps.Keys(c.verdicts), verdict.compare) {
 		n := *c.verdicts[v]
-		v = v.unescape()
-		at(classes, v.class, Class{Class: v.class}).Events += n
+		v = v.each(event.Unescape)
+		class := at(classes, v.class, Class{Class: v.class})
+		class.Events += n
+		class.Percent = percent(class.Events, c.Events)
 		if v.tactic != "" {
-			at(tactics, v.tactic, Tactic{ID: v.tactic, Name: v.tacticName}).Events += n
+			t := at(tactics, v.tactic, Tactic{ID: v.tactic, Name: v.tacticName})
+			t.Events += n
+			t.Percent = percent(t.Events, c.Detected)
 		}
 		if v.technique != "" {
-			at(techniques, v.technique, Technique{ID: v.technique, Name: v.techniqueName}).Events += n
+			t := at(techniques, v.technique, Technique{ID: v.technique, Name: v.techniqueName})
+			t.Events += n
+			t.Percent = percent(t.Events, c.Detected)
 		}
 		r := at(rules, v.rule, Rule{ID: v.rule, Title: v.class, Level: v.level, Technique: v.technique})
 		r.Won += n
@@ -217,87 +201,62 @@ func (s *Summary) sumVerdicts(c *counter) {
 		id = event.Unescape(id)
 		at(rules, id, Rule{ID: id}).Matched += *n
 	}
-
-	for _, class := range classes {
-		class.Percent = percent(class.Events, s.Events)
-		s.ByClass = append(s.ByClass, *class)
-	}
-	slices.SortFunc(s.ByClass, func(a, b Class) int {
-		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Class, b.Class))
-	})
-	for _, t := range tactics {
-		t.Percent = percent(t.Events, s.Detected)
-		s.ByTactic = append(s.ByTactic, *t)
-	}
-	order := matrixOrder()
-	slices.SortFunc(s.ByTactic, func(a, b Tactic) int {
-		return cmp.Or(cmp.Compare(order(a.ID), order(b.ID)), cmp.Compare(a.ID, b.ID))
-	})
-	for _, t := range techniques {
-		t.Percent = percent(t.Events, s.Detected)
-		s.ByTechnique = append(s.ByTechnique, *t)
-	}
-	slices.SortFunc(s.ByTechnique, func(a, b Technique) int {
-		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.ID, b.ID))
-	})
-	for _, r := range rules {
-		s.ByRule = append(s.ByRule, *r)
-	}
-	slices.SortFunc(s.ByRule, func(a, b Rule) int {
-		return cmp.Or(cmp.Compare(b.Matched, a.Matched), cmp.Compare(a.ID, b.ID))
-	})
+	c.ByClass = ranked(classes, func(c Class) (int, string) { return c.Events, c.Class })
+	c.ByTactic = ranked(tactics, func(t Tactic) (int, string) { return order[t.ID], t.ID })
+	c.ByTechnique = ranked(techniques, func(t Technique) (int, string) { return t.Events, t.ID })
+	c.ByRule = ranked(rules, func(r Rule) (int, string) { return r.Matched, r.ID })
 }
 
-func (s *Summary) sumSources(c *counter) {
+func (c *counter) sumSources() {
+	sources := make(map[string]*Source)
+	for ip, n := range c.sources.counts {
+		sources[ip] = &Source{IP: ip, Events: *n, Percent: percent(*n, c.Events)}
+	}
 	suspects := make(map[string]*Suspect)
 	for p, n := range c.pairs.counts {
 		suspect := at(suspects, p.source, Suspect{IP: p.source, Techniques: make(map[string]int)})
 		suspect.Detected += *n
 		suspect.Techniques[p.technique] += *n
-	}
-	for ip, n := range c.sources.counts {
-		source := Source{IP: ip, Events: *n, Percent: percent(*n, s.Events)}
-		if suspect := suspects[ip]; suspect != nil {
-			source.Detected = suspect.Detected
+		if source := sources[p.source]; source != nil {
+			source.Detected += *n
 		}
-		s.BySource = append(s.BySource, source)
 	}
-	slices.SortFunc(s.BySource, func(a, b Source) int {
-		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.IP, b.IP))
-	})
-	s.BySource = slices.Clip(s.BySource[:min(len(s.BySource), topSources)])
-	for _, suspect := range suspects {
-		s.Suspects = append(s.Suspects, *suspect)
-	}
-	slices.SortFunc(s.Suspects, func(a, b Suspect) int {
-		return cmp.Or(cmp.Compare(b.Detected, a.Detected), cmp.Compare(a.IP, b.IP))
-	})
-	s.Suspects = slices.Clip(s.Suspects[:min(len(s.Suspects), topSources)])
+	c.BySource = ranked(sources, func(s Source) (int, string) { return s.Events, s.IP })
+	c.Suspects = ranked(suspects, func(s Suspect) (int, string) { return s.Detected, s.IP })
+	c.BySource = c.BySource[:min(len(c.BySource), topSources)]
+	c.Suspects = c.Suspects[:min(len(c.Suspects), topSources)]
 }
 
-// at returns the value of a key, which it begins with first.
+// ranked lists values by what they are ranked by: the largest number first,
+// ties by name. The list may be empty, never nil, for those who read the JSON.
+func ranked[K comparable, V any](values map[K]*V, by func(V) (int, string)) []V {
+	list := make([]V, 0, len(values))
+	for _, v := range values {
+		list = append(list, *v)
+	}
+	slices.SortFunc(list, func(a, b V) int {
+		numberA, nameA := by(a)
+		numberB, nameB := by(b)
+		return cmp.Or(cmp.Compare(numberB, numberA), cmp.Compare(nameA, nameB))
+	})
+	return list
+}
+
+// at returns the value of a key, which begins as a copy of first.
 func at[K comparable, V any](values map[K]*V, key K, first V) *V {
 	v := values[key]
 	if v == nil {
-		v = &first
+		kept := first // only what is kept is allocated: first is not
+		v = &kept
 		values[key] = v
 	}
 	return v
 }
 
-// matrixOrder ranks tactics as the ATT&CK matrix does, unknown ones last.
-func matrixOrder() func(id string) int {
-	ranks := make(map[string]int)
-	for i, t := range attack.Tactics() {
-		ranks[t.ID] = i - len(attack.Tactics())
-	}
-	return func(id string) int { return ranks[id] }
-}
+// share is a part of a whole, from 0 to 1; nothing is a part of nothing.
+func share(part, whole int) float64 { return float64(part) / float64(max(whole, 1)) }
 
-// percent is the share of part in whole, in percent with two decimals.
+// percent is a part of a whole in percent with two decimals.
 func percent(part, whole int) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return math.Round(10000*float64(part)/float64(whole)) / 100
+	return math.Round(10000*float64(part)/float64(max(whole, 1))) / 100
 }

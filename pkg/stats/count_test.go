@@ -47,9 +47,8 @@ func TestIDsBeyondTheTableAreSampled(t *testing.T) {
 			s.add(fmt.Sprint("event ", i))
 		}
 	}
-	rows, sampled := s.count()
-	if !sampled || math.Abs(float64(rows)-ids) > 0.3*ids {
-		t.Errorf("%d repeated, sampled %v: want about %d", rows, sampled, ids)
+	if got := s.repeated(); !got.Sampled || math.Abs(float64(got.Rows)-ids) > 0.3*ids {
+		t.Errorf("%d repeated, sampled %v: want about %d", got.Rows, got.Sampled, ids)
 	}
 	if len(s.slots) != 1<<10 || s.held >= s.most || len(s.examples) != maxExamples {
 		t.Errorf("%d slots, %d held, %d examples", len(s.slots), s.held, len(s.examples))
@@ -63,17 +62,15 @@ func TestIDsWithinTheTableAreExact(t *testing.T) {
 			s.add(fmt.Sprint("event ", i))
 		}
 	}
-	if rows, sampled := s.count(); rows != 1400 || sampled {
-		t.Errorf("%d repeated, sampled %v: want exactly 1400", rows, sampled)
+	if got := s.repeated(); got.Rows != 1400 || got.Sampled {
+		t.Errorf("%d repeated, sampled %v: want exactly 1400", got.Rows, got.Sampled)
 	}
 }
 
 func TestTallyForgetsTheRare(t *testing.T) {
 	count := newTally[int](100)
 	add := func(key int) {
-		if !count.known(key) {
-			count.insert(key)
-		}
+		count.add(key, func() int { return key })
 	}
 	for i := range 10_000 { // two busy keys in a flood of others
 		add(-1)

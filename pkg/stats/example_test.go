@@ -15,7 +15,7 @@ func ExampleRead() {
 		log.Fatal(err)
 	}
 	fmt.Println(s.Events, "events,", s.Duplicates, "duplicates")
-	fmt.Println(s.Classes())
+	fmt.Println(stats.Frame(s.ByClass))
 	// Output:
 	// 4 events, 2 duplicates
 	// [2x3] DataFrame

@@ -25,32 +25,32 @@ import (
 var ErrNoData = errors.New("nothing to plot")
 
 // Figure is a picture of one plot or of several below each other, whose left
-// and right edges are aligned. All of it may be changed before PNG is called.
+// and right edges are aligned. Its texts may be changed before PNG is called.
 type Figure struct {
-	Title    string // the finding
+	Title    string // what is to be seen
 	Subtitle string // what is shown
-	Width    vg.Length
-	Panels   []Panel
+	panels   []panel
 }
 
-// Panel is one plot of a figure.
-type Panel struct {
-	Heading string // may be empty
-	Legend  []Swatch
-	Height  vg.Length // of the plot with its axes
+// panel is one plot of a figure.
+type panel struct {
+	heading string // may be empty
+	legend  []swatch
+	width   vg.Length // of the figure at least, with its margins
+	height  vg.Length // of the plot with its axes
 	*plot.Plot
 }
 
-// Swatch explains a colour.
-type Swatch struct {
-	Name  string
-	Color color.Color
+// swatch explains a colour.
+type swatch struct {
+	name  string
+	color color.Color
 }
 
 const (
 	resolution  = 144 // dots per inch: sharp on a dense screen, and quick
 	margin      = vg.Length(14)
-	figureWidth = vg.Length(640)
+	figureWidth = vg.Length(640) // at least
 
 	// textRise makes up for the descent that gonum forgets in centred text.
 	textRise = vg.Length(1.3)
@@ -77,15 +77,19 @@ func (f *Figure) PNG() ([]byte, error) {
 
 func (f *Figure) draw(dpi int) *vgimg.Canvas {
 	title, subtitle := bold(14), sans(10, drawing.Faint)
-	width := f.Width - 2*margin
+	outer := figureWidth
+	for _, p := range f.panels {
+		outer = max(outer, p.width)
+	}
+	width := outer - 2*margin
 	titleText := wrap(f.Title, title, width)
 	subtitleText := wrap(f.Subtitle, subtitle, width)
 
 	height := 2*margin + title.Height(titleText) + subtitle.Height(subtitleText) + 4
-	for _, p := range f.Panels {
-		height += margin + p.headingHeight(width) + p.Height
+	for _, p := range f.panels {
+		height += margin + p.headingHeight(width) + p.height
 	}
-	img := vgimg.NewWith(vgimg.UseWH(f.Width, height), vgimg.UseDPI(dpi))
+	img := vgimg.NewWith(vgimg.UseWH(outer, height), vgimg.UseDPI(dpi))
 	all := draw.New(img)
 	rest := draw.Crop(all, margin, -margin, margin, -margin)
 	write := func(style text.Style, words string) {
@@ -97,19 +101,19 @@ func (f *Figure) draw(dpi int) *vgimg.Canvas {
 	rest.Max.Y -= 4
 	write(subtitle, subtitleText)
 
-	areas := make([]draw.Canvas, len(f.Panels))
+	areas := make([]draw.Canvas, len(f.panels))
 	left, right := rest.Min.X, rest.Max.X
-	for i, p := range f.Panels {
+	for i, p := range f.panels {
 		rest.Max.Y -= margin
 		p.drawHeading(rest)
 		rest.Max.Y -= p.headingHeight(width)
 		areas[i] = rest
-		areas[i].Min.Y = rest.Max.Y - p.Height
+		areas[i].Min.Y = rest.Max.Y - p.height
 		rest.Max.Y = areas[i].Min.Y
 		data := p.DataCanvas(areas[i])
 		left, right = max(left, data.Min.X), min(right, data.Max.X)
 	}
-	for i, p := range f.Panels {
+	for i, p := range f.panels {
 		data := p.DataCanvas(areas[i])
 		p.Draw(draw.Crop(areas[i], left-data.Min.X, right-data.Max.X, 0, 0))
 	}
@@ -120,13 +124,13 @@ const headingLine = vg.Length(18)
 
 // headingHeight is the room above the plot: a line for heading and legend, or
 // two where they do not fit beside each other.
-func (p *Panel) headingHeight(width vg.Length) vg.Length {
-	if p.Heading == "" {
+func (p *panel) headingHeight(width vg.Length) vg.Length {
+	if p.heading == "" {
 		return 0
 	}
-	needed := bold(10).Width(p.Heading)
-	for _, swatch := range p.Legend {
-		needed += 22 + sans(9, drawing.Ink).Width(swatch.Name)
+	needed := bold(10).Width(p.heading)
+	for _, swatch := range p.legend {
+		needed += 22 + sans(9, drawing.Ink).Width(swatch.name)
 	}
 	if needed > width {
 		return 2 * headingLine
@@ -135,21 +139,21 @@ func (p *Panel) headingHeight(width vg.Length) vg.Length {
 }
 
 // drawHeading draws the heading on the left and the swatches on the right.
-func (p *Panel) drawHeading(c draw.Canvas) {
+func (p *panel) drawHeading(c draw.Canvas) {
 	room := p.headingHeight(c.Max.X - c.Min.X)
 	if room == 0 {
 		return
 	}
 	heading, name := bold(10), sans(9, drawing.Ink)
 	heading.YAlign, name.YAlign = draw.YTop, draw.YCenter
-	c.FillText(heading, vg.Point{X: c.Min.X, Y: c.Max.Y}, p.Heading)
+	c.FillText(heading, vg.Point{X: c.Min.X, Y: c.Max.Y}, p.heading)
 	at := vg.Point{X: c.Max.X, Y: c.Max.Y - room + headingLine - 6}
-	for _, swatch := range slices.Backward(p.Legend) {
-		at.X -= name.Width(swatch.Name)
-		c.FillText(name, vg.Point{X: at.X, Y: at.Y + textRise}, swatch.Name)
+	for _, swatch := range slices.Backward(p.legend) {
+		at.X -= name.Width(swatch.name)
+		c.FillText(name, vg.Point{X: at.X, Y: at.Y + textRise}, swatch.name)
 		at.X -= 12
 		square := vg.Rectangle{Min: vg.Point{X: at.X, Y: at.Y - 4}, Max: vg.Point{X: at.X + 8, Y: at.Y + 4}}
-		c.SetColor(swatch.Color)
+		c.SetColor(swatch.color)
 		c.Fill(square.Path())
 		at.X -= 10
 	}
@@ -161,15 +165,12 @@ func wrap(words string, style text.Style, width vg.Length) string {
 	for paragraph := range strings.SplitSeq(words, "\n") {
 		line := ""
 		for word := range strings.FieldsSeq(paragraph) {
-			switch {
-			case line == "":
-				line = word
-			case style.Width(line+" "+word) <= width:
-				line += " " + word
-			default:
+			longer := strings.TrimSpace(line + " " + word)
+			if line != "" && style.Width(longer) > width {
 				lines = append(lines, line)
-				line = word
+				longer = word
 			}
+			line = longer
 		}
 		lines = append(lines, line)
 	}
@@ -193,15 +194,11 @@ func shorten(words string, style text.Style, width vg.Length) string {
 func newPlot() *plot.Plot {
 	p := plot.New()
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.LineStyle.Width = 0
-		axis.Tick.LineStyle.Width = 0
-		axis.Tick.Length = 0
-		axis.Padding = 0
-		label, tick := axis.Label.TextStyle, axis.Tick.Label
-		axis.Label.TextStyle = sans(9, drawing.Faint)
-		axis.Label.TextStyle.XAlign, axis.Label.TextStyle.YAlign = label.XAlign, label.YAlign
-		axis.Tick.Label = sans(9, drawing.Ink)
-		axis.Tick.Label.XAlign, axis.Tick.Label.YAlign = tick.XAlign, tick.YAlign
+		axis.LineStyle.Width, axis.Tick.LineStyle.Width = 0, 0
+		axis.Tick.Length, axis.Padding = 0, 0
+		name := sans(9, drawing.Ink)
+		name.XAlign, name.YAlign = axis.Tick.Label.XAlign, axis.Tick.Label.YAlign
+		axis.Tick.Label, axis.Label.TextStyle = name, name // gonum takes the width of a blank from the second
 		axis.Tick.Marker = plot.ConstantTicks(nil)
 	}
 	return p
@@ -223,16 +220,6 @@ func (b boxes) Plot(c draw.Canvas, p *plot.Plot) {
 		c.SetColor(b.color)
 		c.Fill(r.Path())
 	}
-}
-
-func (b boxes) DataRange() (xmin, xmax, ymin, ymax float64) {
-	xmin, ymin = math.Inf(1), math.Inf(1)
-	xmax, ymax = math.Inf(-1), math.Inf(-1)
-	for _, b := range b {
-		xmin, xmax = min(xmin, b.x0), max(xmax, b.x1)
-		ymin, ymax = min(ymin, b.y0), max(ymax, b.y1)
-	}
-	return xmin, xmax, ymin, ymax
 }
 
 // texts are words at places of the data.
@@ -259,7 +246,7 @@ type part struct {
 
 // barPanel draws horizontal bars, the first at the top. The bars begin at
 // zero, so lengths can be compared.
-func barPanel(heading string, bars []bar) Panel {
+func barPanel(heading string, bars []bar) panel {
 	const row = vg.Length(19)
 	p := newPlot()
 	name := p.Y.Tick.Label
@@ -290,12 +277,13 @@ func barPanel(heading string, bars []bar) Panel {
 	p.Y.Padding = 4
 	p.Y.Min, p.Y.Max = -0.5, float64(len(bars))-0.5
 	p.X.Min, p.X.Max = 0, max(longest, 1)
-	return Panel{Heading: heading, Height: row * vg.Length(len(bars)), Plot: p}
+	return panel{heading: heading, height: row * vg.Length(len(bars)), Plot: p}
 }
 
-// shade is a colour from nearly white at 0 to full at 1.
-func shade(c color.NRGBA, full float64) color.NRGBA {
-	full = 0.1 + 0.9*full
+// shade is a colour that is nearly white where the part is none of the whole,
+// and full where it is all.
+func shade(c color.NRGBA, part, whole int) color.NRGBA {
+	full := 0.1 + 0.9*math.Sqrt(share(part, whole))
 	mix := func(to uint8) uint8 { return uint8(255 - full*(255-float64(to))) }
 	return color.NRGBA{mix(c.R), mix(c.G), mix(c.B), 0xff}
 }

@@ -92,8 +92,7 @@ func (s *idSet) halve() {
 	}
 }
 
-// count is the number of rows whose event id came before; an estimate once
-// sampled is true.
-func (s *idSet) count() (rows int, sampled bool) {
-	return s.repeats << s.sample, s.sample > 0
+// repeated counts the rows whose event id came before.
+func (s *idSet) repeated() Repeated {
+	return Repeated{Rows: s.repeats << s.sample, Sampled: s.sample > 0, Examples: s.examples}
 }

@@ -38,7 +38,10 @@ func (h *histogram) quantile(q float64) time.Duration {
 	sum := 0
 	for i, n := range h.counts {
 		if sum += n; n > 0 && sum >= rank {
-			return min(time.Duration(math.Pow(10, decades(i+1))), h.max)
+			if end := math.Pow(10, decades(i+1)); end < float64(h.max) { // no longer than a duration can be
+				return time.Duration(end)
+			}
+			return h.max
 		}
 	}
 	return 0

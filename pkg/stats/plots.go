@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -26,6 +27,9 @@ const (
 	mostBins    = 60 // in a timeline
 	mostSources = 15 // in bar charts and heat maps of sources
 )
+
+// outcomes explains the bars of all events.
+var outcomes = []swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}}
 
 // SavePlots draws all figures that s has data for, and the confusion matrix if
 // scores is not nil, as PNG files in a folder, which it makes if it must. It
@@ -50,9 +54,6 @@ func SavePlots(folder string, s *Summary, scores *Scores) (paths []string, err e
 
 // figures yields what there is data for, by the name of its file.
 func figures(s *Summary, scores *Scores) iter.Seq2[string, *Figure] {
-	if scores == nil {
-		scores = new(Scores)
-	}
 	return func(yield func(string, *Figure) bool) {
 		for _, figure := range []struct {
 			name string
@@ -84,8 +85,7 @@ func PlotClasses(s *Summary) (*Figure, error) {
 	f := &Figure{
 		Title:    fmt.Sprintf("%s of %s matched a rule", detectedShare(s), human.Counted(s.Events, "event")),
 		Subtitle: "Class distribution: events by the rule that won",
-		Width:    figureWidth,
-		Panels: []Panel{barPanel("All events", []bar{
+		panels: []panel{barPanel("All events", []bar{
 			{"benign", []part{{float64(s.Benign), drawing.Grey}}, human.Count(s.Benign)},
 			{"detected", []part{{float64(s.Detected), drawing.Vermillion}}, human.Count(s.Detected)},
 		})},
@@ -97,7 +97,7 @@ func PlotClasses(s *Summary) (*Figure, error) {
 		}
 	}
 	if len(bars) > 0 {
-		f.Panels = append(f.Panels, barPanel("Detections by class, on a scale of their own", top(bars, s.Detected)))
+		f.panels = append(f.panels, barPanel("Detections by class, on a scale of their own", top(bars, s.Detected)))
 	}
 	return f, nil
 }
@@ -111,6 +111,9 @@ func detectedShare(s *Summary) string {
 	}
 	return fmt.Sprintf("%.1f %%", 100*share(s.Detected, s.Events))
 }
+
+// outOf says how many of all are meant: 3 of 1,200 events.
+func outOf(n, all int, noun string) string { return human.Count(n) + " of " + human.Counted(all, noun) }
 
 func countBar(name string, n, all int, c color.Color) bar {
 	value := human.Count(n)
@@ -147,12 +150,9 @@ func PlotTactics(s *Summary) (*Figure, error) {
 	if leader.Events == 0 {
 		return nil, ErrNoData
 	}
-	return &Figure{
-		Title:    fmt.Sprintf("%s leads: %s of %s", leader.Name, human.Count(leader.Events), human.Counted(s.Detected, "detection")),
-		Subtitle: "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")",
-		Width:    figureWidth,
-		Panels:   []Panel{barPanel("", bars)},
-	}, nil
+	title := fmt.Sprintf("%s leads: %s", leader.Name, outOf(leader.Events, s.Detected, "detection"))
+	subtitle := "Detections by tactic, in the order of the ATT&CK matrix (version " + s.Attack + ")"
+	return &Figure{title, subtitle, []panel{barPanel("", bars)}}, nil
 }
 
 // PlotTechniques shows the detections of each technique, the most frequent
@@ -166,12 +166,8 @@ func PlotTechniques(s *Summary) (*Figure, error) {
 		bars = append(bars, countBar(t.ID+"  "+t.Name, t.Events, s.Detected, drawing.Blue))
 	}
 	first := s.ByTechnique[0]
-	return &Figure{
-		Title:    fmt.Sprintf("%s (%s) is most frequent: %s of %s", first.Name, first.ID, human.Count(first.Events), human.Counted(s.Detected, "detection")),
-		Subtitle: "Detections by ATT&CK technique",
-		Width:    figureWidth,
-		Panels:   []Panel{barPanel("", top(bars, s.Detected))},
-	}, nil
+	title := fmt.Sprintf("%s (%s) is most frequent: %s", first.Name, first.ID, outOf(first.Events, s.Detected, "detection"))
+	return &Figure{title, "Detections by ATT&CK technique", []panel{barPanel("", top(bars, s.Detected))}}, nil
 }
 
 // PlotSources shows the sources with most events, and what of them was
@@ -191,15 +187,12 @@ func PlotSources(s *Summary) (*Figure, error) {
 			{float64(source.Events - source.Detected), drawing.Grey},
 		}, value})
 	}
-	panel := barPanel("Events by source", bars)
-	panel.Legend = []Swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}}
+	shown := barPanel("Events by source", bars)
+	shown.legend = outcomes
 	first := s.BySource[0]
-	return &Figure{
-		Title:    fmt.Sprintf("%s is the busiest source: %s of %s", first.IP, human.Count(first.Events), human.Counted(s.Events, "event")),
-		Subtitle: fmt.Sprintf("Top talkers: the %s with most events", human.Counted(len(bars), "source")),
-		Width:    figureWidth,
-		Panels:   []Panel{panel},
-	}, nil
+	title := fmt.Sprintf("%s is the busiest source: %s", first.IP, outOf(first.Events, s.Events, "event"))
+	subtitle := fmt.Sprintf("Top talkers: the %s with most events", human.Counted(len(bars), "source"))
+	return &Figure{title, subtitle, []panel{shown}}, nil
 }
 
 // PlotTimeline shows all events over event time, and below, on a scale of
@@ -209,46 +202,37 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 		return nil, ErrNoData
 	}
 	bins, width := s.timeline.span(mostBins)
-	colors, legend := s.tacticColors()
-
+	leaders, legend := s.tacticColors()
 	var events, detections boxes
 	var most, peak int
 	var peakAt time.Time
 	for _, b := range bins {
-		left := float64(b.start)
+		left, gap := float64(b.start), 0.08*width.Seconds()
 		right := left + width.Seconds()
-		gap := 0.08 * width.Seconds()
-		stack := func(to *boxes, base, n int, c color.Color) int {
+		stack := func(on *boxes, base, n int, c color.Color) int {
 			if n > 0 {
-				*to = append(*to, box{left + gap, right - gap, float64(base), float64(base + n), c})
+				*on = append(*on, box{left + gap, right - gap, float64(base), float64(base + n), c})
 			}
 			return base + n
 		}
-		all := stack(&events, 0, b.detected, drawing.Vermillion)
-		most = max(most, stack(&events, all, b.benign, drawing.Grey))
-		sum, others := 0, b.detected
-		for _, swatch := range colors {
-			if n := b.tactics[swatch.Name]; n != nil {
-				sum = stack(&detections, sum, *n, swatch.Color)
-				others -= *n
+		sum := stack(&events, 0, b.detected, drawing.Vermillion)
+		most = max(most, stack(&events, sum, b.benign, drawing.Grey))
+		sum = 0
+		for i, id := range leaders {
+			if n := b.tactics[id]; n != nil {
+				sum = stack(&detections, sum, *n, legend[i].color)
 			}
 		}
-		stack(&detections, sum, others, drawing.Grey)
+		stack(&detections, sum, b.detected-sum, drawing.Grey)
 		if b.detected > peak {
 			peak, peakAt = b.detected, b.from()
 		}
 	}
 	first, last := bins[0].from(), bins[len(bins)-1].from().Add(width)
 	f := &Figure{
-		Title:    fmt.Sprintf("%s in %s, none detected", human.Counted(s.Events, "event"), spanText(s)),
+		Title:    fmt.Sprintf("%s in %s, none detected", human.Counted(s.Events, "event"), human.Duration(s.Last.Sub(s.First))),
 		Subtitle: fmt.Sprintf("Events per %s of event time (UTC), %s", strings.TrimPrefix(binText(width), "one "), dateText(s)),
-		Width:    figureWidth,
-		Panels: []Panel{{
-			Heading: "All events",
-			Legend:  []Swatch{{"detected", drawing.Vermillion}, {"benign", drawing.Grey}},
-			Height:  120,
-			Plot:    timePlot(events, first, last, most),
-		}},
+		panels:   []panel{{heading: "All events", legend: outcomes, height: 120, Plot: timePlot(events, first, last, most)}},
 	}
 	if peak > 0 {
 		clock := "15:04"
@@ -256,61 +240,52 @@ func PlotTimeline(s *Summary) (*Figure, error) {
 			clock = "15:04:05"
 		}
 		f.Title = fmt.Sprintf("Detections peak at %s: %s in %s", peakAt.Format(clock+" on 2 January"), human.Count(peak), binText(width))
-		f.Panels = append(f.Panels, Panel{
-			Heading: "Detections by tactic",
-			Legend:  legend,
-			Height:  150,
-			Plot:    timePlot(detections, first, last, peak),
-		})
+		byTactic := timePlot(detections, first, last, peak)
+		f.panels = append(f.panels, panel{heading: "Detections by tactic", legend: legend, height: 150, Plot: byTactic})
 	}
 	return f, nil
 }
 
-// tacticColors gives the most frequent tactics a colour each, by id, in the
-// order of the matrix; the legend has their names and what the others share.
-func (s *Summary) tacticColors() (colors, legend []Swatch) {
+// tacticColors gives the most frequent tactics a colour each, in the order of
+// the matrix: their ids, and a legend which also has what the others share.
+func (s *Summary) tacticColors() (ids []string, legend []swatch) {
 	palette := []color.Color{drawing.Blue, drawing.Orange, drawing.Green, drawing.Purple, drawing.SkyBlue}
 	leaders := slices.Clone(s.ByTactic)
 	slices.SortStableFunc(leaders, func(a, b Tactic) int { return cmp.Compare(b.Events, a.Events) })
 	leaders = leaders[:min(len(palette), len(leaders))]
 	others := s.Detected
 	for _, t := range s.ByTactic {
-		if t.Events == 0 || !slices.Contains(leaders, t) {
-			continue
+		if t.Events > 0 && slices.Contains(leaders, t) {
+			legend = append(legend, swatch{t.Name, palette[len(ids)]})
+			ids = append(ids, t.ID)
+			others -= t.Events
 		}
-		c := palette[len(colors)]
-		colors = append(colors, Swatch{t.ID, c})
-		legend = append(legend, Swatch{t.Name, c})
-		others -= t.Events
 	}
 	if others > 0 {
-		legend = append(legend, Swatch{"other", drawing.Grey})
+		legend = append(legend, swatch{"other", drawing.Grey})
 	}
-	return colors, legend
+	return ids, legend
 }
 
 func timePlot(b boxes, first, last time.Time, most int) *plot.Plot {
-	p := newPlot()
-	p.Add(gridLines{})
-	p.Add(b)
+	p := countPlot(b, most)
 	p.X.Min, p.X.Max = float64(first.Unix()), float64(last.Unix())
 	p.X.Tick.Marker = plot.ConstantTicks(timeTicks(first, last))
-	countAxis(p, most)
 	return p
 }
 
-// countAxis makes Y an axis of counts from zero.
-func countAxis(p *plot.Plot, most int) {
+// countPlot draws bars from zero to most at most.
+func countPlot(bars boxes, most int) *plot.Plot {
+	p := newPlot()
+	p.Add(&plotter.Grid{Horizontal: draw.LineStyle{Color: drawing.Pale, Width: 0.5}}, bars)
 	p.Y.Min, p.Y.Max = 0, 1.04*float64(max(most, 1))
 	p.Y.Tick.Marker = plot.ConstantTicks(countTicks(most))
-	p.Y.Tick.Label.Color = drawing.Faint
-	p.X.Tick.Label.Color = drawing.Faint
-	p.X.Tick.Length = 3
-	p.X.Tick.LineStyle.Width = 0.5
-	p.X.Tick.LineStyle.Color = drawing.Faint
-	p.X.LineStyle.Width = 0.5
-	p.X.LineStyle.Color = drawing.Faint
 	p.Y.Padding = 4
+	p.X.Tick.Length = 3
+	p.X.Tick.Label.Color, p.Y.Tick.Label.Color = drawing.Faint, drawing.Faint
+	line := draw.LineStyle{Color: drawing.Faint, Width: 0.5}
+	p.X.LineStyle, p.X.Tick.LineStyle = line, line
+	return p
 }
 
 // countTicks are zero and up to four round numbers.
@@ -321,17 +296,6 @@ func countTicks(most int) []plot.Tick {
 		ticks = append(ticks, plot.Tick{Value: float64(n), Label: human.Count(n)})
 	}
 	return ticks
-}
-
-// gridLines are a faint line at each tick of the Y axis, behind the data.
-type gridLines struct{}
-
-func (gridLines) Plot(c draw.Canvas, p *plot.Plot) {
-	_, y := p.Transforms(&c)
-	style := draw.LineStyle{Color: drawing.Pale, Width: 0.5}
-	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
-		c.StrokeLine2(style, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
-	}
 }
 
 // timeTicks are at most ten round times; a second line says the day (or the
@@ -404,8 +368,6 @@ func dateText(s *Summary) string {
 	return first + " to " + last
 }
 
-func spanText(s *Summary) string { return human.Duration(s.Last.Sub(s.First)) }
-
 // PlotLatency shows how long events took from Kafka to their row, on a
 // logarithmic scale of time.
 func PlotLatency(s *Summary) (*Figure, error) {
@@ -427,10 +389,7 @@ func PlotLatency(s *Summary) (*Figure, error) {
 		from, to, most = min(from, i), i+joined, max(most, n)
 		bars = append(bars, box{decades(i) + 0.005, decades(i+joined) - 0.005, 0, float64(n), drawing.Blue})
 	}
-	p := newPlot()
-	p.Add(gridLines{})
-	p.Add(bars)
-	countAxis(p, most)
+	p := countPlot(bars, most)
 	p.Y.Max *= 1.25 // room for the marks
 	low, high := decades(from), decades(to)
 	if high-low < 1 { // a decade at least
@@ -440,33 +399,30 @@ func PlotLatency(s *Summary) (*Figure, error) {
 	p.X.Tick.Marker = plot.ConstantTicks(latencyTicks(low, high))
 
 	w := s.Waiting
-	p.Add(marks{{log10(w.P50), "half within " + human.Duration(w.P50)}, {log10(w.P99), "99 % within " + human.Duration(w.P99)}})
-	return &Figure{
-		Title:    fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", human.Duration(w.P50), human.Duration(w.P99)),
-		Subtitle: "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)",
-		Width:    figureWidth,
-		Panels:   []Panel{{Height: 190, Plot: p}},
-	}, nil
+	half, nearlyAll := human.Duration(w.P50), human.Duration(w.P99)
+	p.Add(marks{{log10(w.P50), "half within " + half}, {log10(w.P99), "99 % within " + nearlyAll}})
+	title := fmt.Sprintf("Half of the events were stored within %s, 99 %% within %s", half, nearlyAll)
+	subtitle := "Events by the time from Kafka's record to the stored row: queue, classification and write (logarithmic scale)"
+	return &Figure{title, subtitle, []panel{{height: 190, Plot: p}}}, nil
 }
 
 func log10(d time.Duration) float64 { return math.Log10(float64(max(d, 1))) }
 
-func latencyTicks(low, high float64) []plot.Tick {
+// latencyTicks are powers of ten, counted in the units that people use: seconds,
+// minutes, hours.
+func latencyTicks(low, high float64) (ticks []plot.Tick) {
 	steps := []time.Duration{1}
 	if high-low < 2 {
 		steps = []time.Duration{1, 2, 5}
 	}
-	var ticks []plot.Tick
-	for _, unit := range []time.Duration{
-		1, 10, 100,
-		time.Microsecond, 10 * time.Microsecond, 100 * time.Microsecond,
-		time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond,
-		time.Second, 10 * time.Second, time.Minute, 10 * time.Minute,
-		time.Hour, 10 * time.Hour, 100 * time.Hour, 1000 * time.Hour, 10_000 * time.Hour, 100_000 * time.Hour,
+	for _, unit := range []struct{ first, last time.Duration }{
+		{1, 10 * time.Second}, {time.Minute, 10 * time.Minute}, {time.Hour, 100_000 * time.Hour},
 	} {
-		for _, step := range steps {
-			if at := log10(step * unit); low <= at && at <= high {
-				ticks = append(ticks, plot.Tick{Value: at, Label: human.Duration(step * unit)})
+		for power := unit.first; power <= unit.last; power *= 10 {
+			for _, step := range steps {
+				if at := log10(step * power); low <= at && at <= high {
+					ticks = append(ticks, plot.Tick{Value: at, Label: human.Duration(step * power)})
+				}
 			}
 		}
 	}

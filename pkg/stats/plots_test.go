@@ -70,19 +70,11 @@ func attackDay(t *testing.T) (*Summary, *Scores) {
 		}
 	}
 	file := write(t, csvFile(rows...))
-	s, err := Read(t.Context(), file)
+	scores, err := Compare(t.Context(), write(t, truth), file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err := ReadAnswers(t.Context(), write(t, truth))
-	if err != nil {
-		t.Fatal(err)
-	}
-	scores, err := known.Score(t.Context(), file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, scores
+	return scores.Summary, scores
 }
 
 // manyTechniques is a log whose names are long and many.

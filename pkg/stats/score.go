@@ -13,78 +13,9 @@ import (
 	"soclab/pkg/store"
 )
 
-// Exercise is the generator's scenario that no default rule finds: its rule is
+// exercise is the generator's scenario that no default rule finds: its rule is
 // for students to write.
-const Exercise = "exercise"
-
-// Answers are the right ones: they say which events are part of an attack; all
-// others are benign. They take about 200 bytes per attack event.
-type Answers struct {
-	// LeaveOut names scenarios that count in no average: neither in Overall nor
-	// in MacroF1. Their incidents have rows of their own in Scores.ByTechnique
-	// and Scores.ByScenario. ReadAnswers sets it to Exercise; set it to nil to
-	// average over all.
-	LeaveOut []string
-
-	events    map[string]int // index into list, by event id
-	list      []answer
-	incidents []incident
-}
-
-// answer is what is expected of one attack event.
-type answer struct {
-	incident int
-	accepted string // technique ids, separated by semicolons
-}
-
-// incident is one run of one scenario's step.
-type incident struct {
-	scenario  string
-	technique string // the first one accepted for its first event
-}
-
-// ReadAnswers reads the truth.csv at path. Of an event that stands there twice,
-// since its run was repeated, the first row counts.
-func ReadAnswers(ctx context.Context, path string) (*Answers, error) {
-	a := &Answers{LeaveOut: []string{Exercise}, events: make(map[string]int)}
-	incidents := make(map[string]int)
-	accepted := make(map[string]string) // one copy of each
-	for truth, err := range store.ReadTruth(path) {
-		if err = cmp.Or(err, ctx.Err()); err != nil {
-			return nil, fmt.Errorf("truth: %w", err)
-		}
-		if _, repeated := a.events[truth.EventID]; repeated {
-			continue
-		}
-		of, ok := incidents[truth.Incident]
-		if !ok {
-			of = len(a.incidents)
-			incidents[truth.Incident] = of
-			a.incidents = append(a.incidents, incident{truth.Scenario, truth.Techniques[0]})
-		}
-		techniques := strings.Join(truth.Techniques, ";")
-		accepted[techniques] = cmp.Or(accepted[techniques], techniques)
-		a.events[strings.Clone(truth.EventID)] = len(a.list)
-		a.list = append(a.list, answer{of, accepted[techniques]})
-	}
-	return a, nil
-}
-
-func firstOf(accepted string) string {
-	first, _, _ := strings.Cut(accepted, ";")
-	return first
-}
-
-// accepts reports whether a technique answers one of those that are accepted,
-// which are separated by semicolons.
-func accepts(accepted, technique string) bool {
-	for expected := range strings.SplitSeq(accepted, ";") {
-		if attack.Answers(technique, expected) {
-			return true
-		}
-	}
-	return false
-}
+const exercise = "exercise"
 
 // Scores compares classified rows with the truth. A row is labelled when its
 // class is not benign, and its label is its technique. A label is right when
@@ -170,111 +101,139 @@ type Confusion struct {
 // noTechnique is the label of a detection whose rule names no technique.
 const noTechnique = "none"
 
-// Score reads files of classified events once, counts them as [Read] does, and
-// compares each row with the answers.
-func (a *Answers) Score(ctx context.Context, files ...string) (*Scores, error) {
-	c := &comparison{
-		answers:   a,
-		seen:      make([]bool, len(a.list)),
-		found:     make([]outcome, len(a.incidents)),
-		wrong:     make(map[string]int),
-		confusion: make(map[[2]string]*int),
-	}
-	summary, err := read(ctx, files, c.compare)
-	if err != nil {
-		return nil, fmt.Errorf("score: %w", err)
-	}
-	scores := c.scores()
-	scores.Summary = summary
-	return scores, nil
+// Compare reads files of classified events once, counts them as [Read] does, and
+// compares each row with the truth.csv at the path truth. It says which events
+// are part of an attack; all others are benign. Of an event that stands there
+// twice, since its run was repeated, the first row counts. An attack event takes
+// about 250 bytes.
+func Compare(ctx context.Context, truth string, files ...string) (*Scores, error) {
+	return compare(ctx, exercise, truth, files)
 }
 
-// comparison is the state of Score.
+// comparison is the state of Compare.
 type comparison struct {
-	answers     *Answers
-	events      int
+	answers     map[string]*answer // by event id
+	incidents   []*incident
+	unseen      int // answers whose event no row has
 	benign      int // rows of benign events
 	falseAlarms int
-	first, last time.Time
-	seen        []bool         // by answer
-	found       []outcome      // by incident
 	wrong       map[string]int // wrong labels by technique, without those on left-out rows
 	confusion   map[[2]string]*int
 }
 
-// outcome is what the rows of one incident say.
-type outcome struct {
+// answer is what is expected of one attack event.
+type answer struct {
+	*incident
+	accepted []string // technique ids, the best first
+	seen     bool
+}
+
+// accepts reports whether a technique is a right answer.
+func (a *answer) accepts(technique string) bool {
+	return slices.ContainsFunc(a.accepted, func(expected string) bool { return attack.Answers(technique, expected) })
+}
+
+// incident is one run of one scenario's step, and what its rows say.
+type incident struct {
+	scenario  string
+	technique string // the first one accepted for its first event
+	leftOut   bool   // of the averages
+
 	times    []time.Time // of all rows
 	labelled int
 	right    int
 	detected time.Time // earliest right row
 }
 
-func (c *comparison) compare(r *row) error {
-	if c.events == 0 || r.time.Before(c.first) {
-		c.first = r.time
+func compare(ctx context.Context, leftOut, truth string, files []string) (*Scores, error) {
+	c := comparison{
+		answers:   make(map[string]*answer),
+		wrong:     make(map[string]int),
+		confusion: make(map[[2]string]*int),
 	}
-	if c.events == 0 || r.time.After(c.last) {
-		c.last = r.time
+	if err := c.readTruth(ctx, leftOut, truth); err != nil {
+		return nil, fmt.Errorf("truth: %w", err)
 	}
-	c.events++
+	summary, err := newCounter(newIDSet(idSlots, maxIDs)).read(ctx, files, c.count)
+	if err != nil {
+		return nil, fmt.Errorf("score: %w", err)
+	}
+	return c.scores(summary), nil
+}
+
+func (c *comparison) readTruth(ctx context.Context, leftOut, path string) error {
+	incidents := make(map[string]*incident)
+	accepted := make(map[string][]string) // one copy of each
+	for truth, err := range store.ReadTruth(path) {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+		if c.answers[truth.EventID] != nil {
+			continue
+		}
+		of := incidents[truth.Incident]
+		if of == nil {
+			of = &incident{scenario: truth.Scenario, technique: truth.Techniques[0], leftOut: truth.Scenario == leftOut}
+			incidents[truth.Incident] = of
+			c.incidents = append(c.incidents, of)
+		}
+		techniques := strings.Join(truth.Techniques, ";")
+		if accepted[techniques] == nil {
+			accepted[techniques] = truth.Techniques
+		}
+		c.answers[strings.Clone(truth.EventID)] = &answer{incident: of, accepted: accepted[techniques]}
+	}
+	c.unseen = len(c.answers)
+	return nil
+}
+
+func (c *comparison) count(r *row) {
 	technique := event.Unescape(r.Get(event.ColumnTechniqueID))
 	label := event.Benign
 	if !r.benign() {
 		label = cmp.Or(technique, noTechnique)
 	}
-
-	i, attacked := c.answers.events[event.Unescape(r.id())]
-	if !attacked {
+	answer := c.answers[event.Unescape(r.Get(columnID))]
+	if answer == nil {
 		c.benign++
 		if !r.benign() {
 			c.falseAlarms++
 			c.wrong[strings.Clone(attack.Parent(label))]++
 		}
 		c.confuse(event.Benign, label)
-		return nil
+		return
 	}
-	answer := c.answers.list[i]
-	f := &c.found[answer.incident]
-	c.seen[i] = true
-	f.times = append(f.times, r.time)
-	expected := firstOf(answer.accepted)
+	if !answer.seen {
+		answer.seen = true
+		c.unseen--
+	}
+	when, expected := r.parsed.Timestamp, answer.accepted[0]
+	answer.times = append(answer.times, when)
 	switch {
 	case r.benign():
-	case accepts(answer.accepted, technique):
-		if f.right == 0 || r.time.Before(f.detected) {
-			f.detected = r.time
+	case answer.accepts(technique):
+		if answer.right == 0 || when.Before(answer.detected) {
+			answer.detected = when
 		}
-		f.labelled++
-		f.right++
+		answer.labelled++
+		answer.right++
 		label = expected
 	default:
-		f.labelled++
-		if !c.leftOut(answer.incident) {
+		answer.labelled++
+		if !answer.leftOut {
 			c.wrong[strings.Clone(attack.Parent(label))]++
 		}
 	}
 	c.confuse(expected, label)
-	return nil
 }
 
 func (c *comparison) confuse(truth, label string) {
-	key := [2]string{truth, label}
-	increment(c.confusion, key, func() [2]string { return [2]string{truth, strings.Clone(label)} })
+	increment(c.confusion, [2]string{truth, label}, func() [2]string { return [2]string{truth, strings.Clone(label)} })
 }
 
-func (c *comparison) leftOut(incident int) bool {
-	return slices.Contains(c.answers.LeaveOut, c.answers.incidents[incident].scenario)
-}
-
-func (c *comparison) scores() *Scores {
-	s := &Scores{Events: c.events, Attack: c.events - c.benign, FalseAlarms: c.falseAlarms}
-	for _, seen := range c.seen {
-		if !seen {
-			s.Unseen++
-		}
-	}
-	if hours := c.last.Sub(c.first).Hours(); hours > 0 {
+func (c *comparison) scores(of *Summary) *Scores {
+	s := &Scores{Summary: of, Events: of.Events, Attack: of.Events - c.benign, FalseAlarms: c.falseAlarms, Unseen: c.unseen}
+	if hours := of.Last.Sub(of.First).Hours(); hours > 0 {
 		s.FalseAlarmsPerHour = float64(c.falseAlarms) / hours
 	}
 	s.FalseAlarmPercent = 100 * share(c.falseAlarms, c.benign)
@@ -285,14 +244,12 @@ func (c *comparison) scores() *Scores {
 	}
 	techniques := make(map[group]*Score)
 	scenarios := make(map[string]*Score)
-	for i, f := range c.found {
-		if len(f.times) == 0 {
-			continue
+	for _, i := range c.incidents {
+		if len(i.times) > 0 {
+			g := group{attack.Parent(i.technique), i.leftOut}
+			at(techniques, g, Score{ID: g.technique, LeftOut: i.leftOut}).join(i.score(i.right))
+			at(scenarios, i.scenario, Score{ID: i.scenario, LeftOut: i.leftOut}).join(i.score(i.labelled))
 		}
-		in := c.answers.incidents[i]
-		g := group{attack.Parent(in.technique), c.leftOut(i)}
-		at(techniques, g, Score{ID: g.technique, LeftOut: g.leftOut}).add(&f, f.right)
-		at(scenarios, in.scenario, Score{ID: in.scenario, LeftOut: g.leftOut}).add(&f, f.labelled)
 	}
 	for technique, labels := range c.wrong {
 		g := group{technique: technique}
@@ -305,68 +262,62 @@ func (c *comparison) scores() *Scores {
 	s.ByTechnique = finished(techniques)
 	s.ByScenario = finished(scenarios)
 	s.Overall.ID = "all"
-	all, sum := 0, 0.0
 	for i := range s.ByTechnique {
 		t := &s.ByTechnique[i]
 		if known, err := attack.TechniqueByID(t.ID); err == nil {
 			t.Name = known.Name
 		}
-		if t.Incidents > 0 {
-			all++
-			sum += t.F1
-		}
-		if t.LeftOut {
-			continue
-		}
-		s.Overall.join(t)
-		if t.Incidents > 0 {
-			s.MacroF1 += t.F1
-			s.Averaged++
+		if !t.LeftOut {
+			s.Overall.join(t)
 		}
 	}
 	s.Overall.finish()
-	s.MacroF1 /= float64(max(s.Averaged, 1))
-	s.MacroF1All = sum / float64(max(all, 1))
+	s.MacroF1, s.Averaged = macroF1(s.ByTechnique, false)
+	s.MacroF1All, _ = macroF1(s.ByTechnique, true)
 	s.Confusion = newConfusion(c.confusion)
 	return s
 }
 
-// finished computes and sorts the scores, what is left out behind its like.
-func finished[K comparable](scores map[K]*Score) []Score {
-	list := []Score{}
-	for _, s := range scores {
-		s.finish()
-		list = append(list, *s)
-	}
-	key := func(s Score) string {
-		if s.LeftOut {
-			return s.ID + " left out"
+// macroF1 is the average over the techniques that have incidents, and how many
+// they are.
+func macroF1(techniques []Score, all bool) (average float64, n int) {
+	for _, t := range techniques {
+		if t.Incidents > 0 && (all || !t.LeftOut) {
+			average += t.F1
+			n++
 		}
-		return s.ID
 	}
-	slices.SortFunc(list, func(a, b Score) int { return cmp.Compare(key(a), key(b)) })
-	return list
+	return average / float64(max(n, 1)), n
 }
 
-// add counts one incident.
-func (s *Score) add(f *outcome, labelled int) {
-	s.Incidents++
-	s.Rows += len(f.times)
-	s.Labelled += labelled
-	s.Right += f.right
-	if f.right == 0 {
-		return
+// finished computes and sorts the scores, what is left out behind its like.
+func finished[K comparable](scores map[K]*Score) []Score {
+	for _, s := range scores {
+		s.finish()
 	}
-	s.Found++
-	first := slices.MinFunc(f.times, time.Time.Compare)
-	s.delays = append(s.delays, f.detected.Sub(first))
-	before := 0
-	for _, t := range f.times {
-		if t.Before(f.detected) {
-			before++
+	return ranked(scores, func(s Score) (int, string) {
+		if s.LeftOut {
+			return 0, s.ID + " left out"
 		}
+		return 0, s.ID
+	})
+}
+
+// score is that of the incident alone; labelled are the labels that count for it.
+func (i *incident) score(labelled int) *Score {
+	s := &Score{Incidents: 1, Rows: len(i.times), Labelled: labelled, Right: i.right}
+	if i.right > 0 {
+		s.Found = 1
+		before := 0
+		for _, t := range i.times {
+			if t.Before(i.detected) {
+				before++
+			}
+		}
+		s.delays = []time.Duration{i.detected.Sub(slices.MinFunc(i.times, time.Time.Compare))}
+		s.rowsBefore = []int{before}
 	}
-	s.rowsBefore = append(s.rowsBefore, before)
+	return s
 }
 
 // join adds the counts of another score.
@@ -392,13 +343,6 @@ func (s *Score) finish() {
 	s.RowsBefore = median(s.rowsBefore)
 }
 
-func share(part, whole int) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
-}
-
 func median[T cmp.Ordered](values []T) T {
 	if len(values) == 0 {
 		var none T
@@ -409,21 +353,19 @@ func median[T cmp.Ordered](values []T) T {
 }
 
 func newConfusion(counts map[[2]string]*int) Confusion {
-	c := Confusion{Names: []string{}}
+	names := make(map[string]*string)
 	for pair := range counts {
-		c.Names = append(c.Names, pair[0], pair[1])
+		names[pair[0]], names[pair[1]] = &pair[0], &pair[1]
 	}
-	rank := func(name string) int {
+	c := Confusion{Names: ranked(names, func(name string) (int, string) {
 		switch name {
 		case event.Benign:
-			return 0
+			return 1, "" // first
 		case noTechnique:
-			return 2
+			return -1, "" // last
 		}
-		return 1
-	}
-	slices.SortFunc(c.Names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
-	c.Names = slices.Compact(c.Names)
+		return 0, name
+	})}
 	c.Counts = make([][]int, len(c.Names))
 	for i, truth := range c.Names {
 		c.Counts[i] = make([]int, len(c.Names))

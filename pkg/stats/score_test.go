@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-gota/gota/dataframe"
+	"github.com/go-gota/gota/series"
+
 	"soclab/pkg/event"
 )
 
@@ -22,7 +25,7 @@ type scored struct {
 	label    string // technique, "benign", or "none" for a rule without one
 }
 
-func score(t *testing.T, leaveOut []string, rows ...scored) *Scores {
+func score(t *testing.T, leftOut string, rows ...scored) *Scores {
 	t.Helper()
 	var classifiedRows []classified
 	truth := truthHeader
@@ -42,12 +45,7 @@ func score(t *testing.T, leaveOut []string, rows ...scored) *Scores {
 			truth += strings.Join([]string{r.id, r.incident, r.scenario, "TA0007", r.accepted}, ",") + "\n"
 		}
 	}
-	known, err := ReadAnswers(t.Context(), write(t, truth))
-	if err != nil {
-		t.Fatal(err)
-	}
-	known.LeaveOut = leaveOut
-	s, err := known.Score(t.Context(), write(t, csvFile(classifiedRows...)))
+	s, err := compare(t.Context(), leftOut, write(t, truth), []string{write(t, csvFile(classifiedRows...))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,17 +71,30 @@ var twoHours = []scored{
 }
 
 func TestScore(t *testing.T) {
-	s := score(t, []string{Exercise}, twoHours...)
+	s := score(t, exercise, twoHours...)
 	var text strings.Builder
 	if err := s.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "scores.txt", text.String()+"\n"+s.Confusion.Frame().String())
+	golden(t, "scores.txt", text.String()+"\n"+frameOf(s.Confusion).String())
 	js, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "scores.json", string(js)+"\n")
+}
+
+// frameOf has a row per true class and a column per label.
+func frameOf(c Confusion) dataframe.DataFrame {
+	columns := []series.Series{series.New(c.Names, series.String, "truth")}
+	for label, name := range c.Names {
+		counts := make([]int, len(c.Names))
+		for truth := range c.Names {
+			counts[truth] = c.Counts[truth][label]
+		}
+		columns = append(columns, series.New(counts, series.Int, name))
+	}
+	return dataframe.New(columns...)
 }
 
 func (s *Scores) technique(t *testing.T, id string) Score {
@@ -98,7 +109,7 @@ func (s *Scores) technique(t *testing.T, id string) Score {
 }
 
 func TestScoreByTechnique(t *testing.T) {
-	s := score(t, []string{Exercise}, twoHours...)
+	s := score(t, exercise, twoHours...)
 	scan := s.technique(t, "T1046")
 	if scan.Incidents != 2 || scan.Found != 1 || scan.Recall != 0.5 {
 		t.Errorf("recall by incident %+v: want 1 of 2", scan)
@@ -128,30 +139,30 @@ func TestScoreByTechnique(t *testing.T) {
 }
 
 func TestFalseAlarms(t *testing.T) {
-	s := score(t, nil, twoHours...)
+	s := score(t, "", twoHours...)
 	if s.FalseAlarms != 2 || s.FalseAlarmsPerHour != 1 || s.FalseAlarmPercent != 50 {
 		t.Errorf("%d false alarms, %g an hour, %g %%: want 2, 1, 50", s.FalseAlarms, s.FalseAlarmsPerHour, s.FalseAlarmPercent)
 	}
 }
 
 func TestFoundExerciseRaisesItsScoreAlone(t *testing.T) {
-	before := score(t, []string{Exercise}, twoHours...)
+	before := score(t, exercise, twoHours...)
 	found := append([]scored{}, twoHours...)
 	found[9].label = "T1048.003"
-	after := score(t, []string{Exercise}, found...)
+	after := score(t, exercise, found...)
 	if was, is := before.technique(t, "T1048"), after.technique(t, "T1048"); was.F1 != 0 || is.F1 != 1 {
 		t.Errorf("F1 of the exercise from %g to %g: want from 0 to 1", was.F1, is.F1)
 	}
 	if before.MacroF1 != after.MacroF1 || before.Overall.F1 != after.Overall.F1 {
 		t.Error("averages changed: want the exercise left out of them")
 	}
-	if all := score(t, nil, found...); all.Averaged != 3 {
+	if all := score(t, "", found...); all.Averaged != 3 {
 		t.Errorf("%d techniques averaged: want 3 where nothing is left out", all.Averaged)
 	}
 }
 
 func TestConfusionHasAllThatIsRightOnItsDiagonal(t *testing.T) {
-	s := score(t, nil, twoHours...)
+	s := score(t, "", twoHours...)
 	diagonal, sum := 0, 0
 	for i, row := range s.Confusion.Counts {
 		diagonal += row[i]
@@ -166,19 +177,20 @@ func TestConfusionHasAllThatIsRightOnItsDiagonal(t *testing.T) {
 
 func TestAccepts(t *testing.T) {
 	for _, test := range []struct {
-		accepted, label string
-		want            bool
+		accepted []string
+		label    string
+		want     bool
 	}{
-		{"T1046", "T1046", true},
-		{"T1110.001", "T1110", true},
-		{"T1110", "T1110.001", true},
-		{"T1110.001", "T1110.003", false},
-		{"T1110.001;T1110.003", "T1110.003", true},
-		{"T1046", "T104", false},
-		{"T1046", "", false},
+		{[]string{"T1046"}, "T1046", true},
+		{[]string{"T1110.001"}, "T1110", true},
+		{[]string{"T1110"}, "T1110.001", true},
+		{[]string{"T1110.001"}, "T1110.003", false},
+		{[]string{"T1110.001", "T1110.003"}, "T1110.003", true},
+		{[]string{"T1046"}, "T104", false},
+		{[]string{"T1046"}, "", false},
 	} {
-		if got := accepts(test.accepted, test.label); got != test.want {
-			t.Errorf("accepts(%q, %q) = %v", test.accepted, test.label, got)
+		if got := (&answer{accepted: test.accepted}).accepts(test.label); got != test.want {
+			t.Errorf("%q accepts %q: %v", test.accepted, test.label, got)
 		}
 	}
 }
@@ -200,17 +212,13 @@ func TestTruth(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := write(t, test.truth)
-			truth, err := ReadAnswers(t.Context(), file)
+			s, err := Compare(t.Context(), file, write(t, rows))
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), file+test.err) {
 					t.Fatalf("error %v: want %s%s", err, file, test.err)
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := truth.Score(t.Context(), write(t, rows))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,12 +230,12 @@ func TestTruth(t *testing.T) {
 }
 
 func TestScoreFrames(t *testing.T) {
-	s := score(t, []string{Exercise}, twoHours...)
+	s := score(t, exercise, twoHours...)
 	for _, test := range []struct{ got, want []string }{
 		{s.Techniques().Col("technique").Records(), []string{"T1046", "T1048", "T1110", "T1190", "none"}},
 		{s.Techniques().Col("delay seconds").Records(), []string{"30.000000", "0.000000", "0.000000", "0.000000", "0.000000"}},
-		{s.Scenarios().Col("scenario").Records(), []string{"exercise", "guess", "scan"}},
-		{s.Confusion.Frame().Names(), []string{"truth", "benign", "T1046", "T1048.003", "T1110.001", "T1190", "none"}},
+		{Frame(s.ByScenario).Col("id").Records(), []string{"exercise", "guess", "scan"}},
+		{s.Confusion.Names, []string{"benign", "T1046", "T1048.003", "T1110.001", "T1190", "none"}},
 	} {
 		if strings.Join(test.got, " ") != strings.Join(test.want, " ") {
 			t.Errorf("%v: want %v", test.got, test.want)

@@ -3,8 +3,7 @@
 //
 // The file is streamed once and counted in bounded memory, whatever its length
 // (a million rows take less than 32 MB); only the small tables become frames.
-// [Read] counts, [Answers.Score] compares with truth.csv, and the Plot functions
-// draw.
+// [Read] counts, [Compare] compares with truth.csv, and the Plot functions draw.
 package stats
 
 import (
@@ -160,26 +159,9 @@ type Waiting struct {
 // An error names file and line: a column is missing, a row has more or fewer
 // cells than the header, a value is not what its column holds.
 func Read(ctx context.Context, files ...string) (*Summary, error) {
-	s, err := read(ctx, files, func(*row) error { return nil })
+	s, err := newCounter(newIDSet(idSlots, maxIDs)).read(ctx, files, func(*row) {})
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
-	return s, nil
-}
-
-// read counts the rows and shows each to also.
-func read(ctx context.Context, files []string, also func(*row) error) (*Summary, error) {
-	c := newCounter(newIDSet(idSlots, maxIDs))
-	passed, err := eachRow(ctx, files, func(r *row) error {
-		if err := c.count(r); err != nil {
-			return err
-		}
-		return also(r)
-	})
-	if err != nil {
-		return nil, err
-	}
-	s := c.summary()
-	s.Duplicates, s.Torn = passed.duplicates, passed.torn
 	return s, nil
 }

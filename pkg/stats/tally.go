@@ -19,23 +19,24 @@ func newTally[K comparable](limit int) *tally[K] {
 	return &tally[K]{limit: limit, counts: make(map[K]*int)}
 }
 
-// known counts the key if it is held already. Where it is not, insert takes a
-// copy of the key that may be kept.
-func (t *tally[K]) known(key K) bool {
-	n := t.counts[key]
-	if n == nil {
-		return false
-	}
-	*n++
-	return true
-}
-
-func (t *tally[K]) insert(key K) {
-	if len(t.counts) == t.limit {
+// add counts the key; see increment.
+func (t *tally[K]) add(key K, keep func() K) {
+	if increment(t.counts, key, keep) && len(t.counts) > t.limit {
 		t.forget()
 	}
+}
+
+// increment counts a key that may lie in the read buffer, and reports whether it
+// is new: then keep makes a copy of it that stays. The counts are pointers since
+// assigning to a map's element also replaces its key.
+func increment[K comparable](counts map[K]*int, key K, keep func() K) bool {
+	if n := counts[key]; n != nil {
+		*n++
+		return false
+	}
 	n := 1
-	t.counts[key] = &n
+	counts[keep()] = &n
+	return true
 }
 
 func (t *tally[K]) forget() {

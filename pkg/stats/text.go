@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,36 +41,35 @@ func (s *Summary) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%s left out: being written\n", human.Counted(s.Torn, "unfinished last line"))
 	}
 
-	classes := newTextTable("<CLASS", ">EVENTS", ">SHARE")
-	for _, c := range s.ByClass {
-		classes.add(c.Class, human.Count(c.Events), percentText(c.Percent))
-	}
-	tactics := newTextTable("<TACTIC", "<ATT&CK "+s.Attack, ">DETECTIONS", ">SHARE")
-	for _, t := range s.ByTactic {
-		if t.Events > 0 {
-			tactics.add(t.ID, t.Name, human.Count(t.Events), percentText(t.Percent))
+	writeTable(&b, []string{"<CLASS", ">EVENTS", ">SHARE"}, s.ByClass, func(c Class) []string {
+		return []string{c.Class, human.Count(c.Events), percentText(c.Percent)}
+	})
+	writeTable(&b, []string{"<TACTIC", "<ATT&CK " + s.Attack, ">DETECTIONS", ">SHARE"}, s.ByTactic, func(t Tactic) []string {
+		if t.Events == 0 {
+			return nil
 		}
-	}
-	techniques := newTextTable("<TECHNIQUE", "<ATT&CK "+s.Attack, ">DETECTIONS", ">SHARE")
-	for _, t := range s.ByTechnique {
-		techniques.add(t.ID, t.Name, human.Count(t.Events), percentText(t.Percent))
-	}
-	partitions := newTextTable(">PARTITION", ">EVENTS", ">BENIGN", ">DETECTED", ">FIRST OFFSET", ">LAST OFFSET", ">MISSING")
-	for _, p := range s.ByPartition {
-		partitions.add(strconv.Itoa(p.Partition), human.Count(p.Events), human.Count(p.Benign), human.Count(p.Detected),
-			strconv.Itoa(p.First), strconv.Itoa(p.Last), human.Count(p.Missing))
-	}
-	sources := newTextTable("<TOP SOURCE", ">EVENTS", ">SHARE", ">DETECTED")
-	for _, source := range s.BySource[:min(topInText, len(s.BySource))] {
-		sources.add(source.IP, human.Count(source.Events), percentText(source.Percent), human.Count(source.Detected))
-	}
-	latency := newTextTable("<LATENCY (record to row)", ">50 %", ">90 %", ">99 %", ">99.9 %", ">MAX")
-	if l := s.Waiting; l.Events > 0 {
-		latency.add(human.Counted(l.Events, "event"), human.Duration(l.P50), human.Duration(l.P90), human.Duration(l.P99), human.Duration(l.P999), human.Duration(l.Max))
-	}
-	for _, t := range []*textTable{classes, tactics, techniques, partitions, sources, latency} {
-		t.write(&b)
-	}
+		return []string{t.ID, t.Name, human.Count(t.Events), percentText(t.Percent)}
+	})
+	writeTable(&b, []string{"<TECHNIQUE", "<ATT&CK " + s.Attack, ">DETECTIONS", ">SHARE"}, s.ByTechnique, func(t Technique) []string {
+		return []string{t.ID, t.Name, human.Count(t.Events), percentText(t.Percent)}
+	})
+	writeTable(&b, []string{">PARTITION", ">EVENTS", ">BENIGN", ">DETECTED", ">FIRST OFFSET", ">LAST OFFSET", ">MISSING"},
+		s.ByPartition, func(p Partition) []string {
+			return []string{strconv.Itoa(p.Partition), human.Count(p.Events), human.Count(p.Benign), human.Count(p.Detected),
+				strconv.Itoa(p.First), strconv.Itoa(p.Last), human.Count(p.Missing)}
+		})
+	sources := s.BySource[:min(topInText, len(s.BySource))]
+	writeTable(&b, []string{"<TOP SOURCE", ">EVENTS", ">SHARE", ">DETECTED"}, sources, func(s Source) []string {
+		return []string{s.IP, human.Count(s.Events), percentText(s.Percent), human.Count(s.Detected)}
+	})
+	writeTable(&b, []string{"<LATENCY (record to row)", ">50 %", ">90 %", ">99 %", ">99.9 %", ">MAX"},
+		[]Waiting{s.Waiting}, func(w Waiting) []string {
+			if w.Events == 0 {
+				return nil
+			}
+			return []string{human.Counted(w.Events, "event"), human.Duration(w.P50), human.Duration(w.P90),
+				human.Duration(w.P99), human.Duration(w.P999), human.Duration(w.Max)}
+		})
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -94,8 +94,8 @@ func (s *Scores) WriteText(w io.Writer) error {
 	if s.Unseen > 0 {
 		fmt.Fprintf(&b, "%s of the truth not among the rows\n", human.Counted(s.Unseen, "attack event"))
 	}
-	scoreTable("TECHNIQUE", append(append([]Score{}, s.ByTechnique...), s.Overall)).write(&b)
-	scoreTable("SCENARIO", s.ByScenario).write(&b)
+	writeScores(&b, "TECHNIQUE", append(slices.Clip(s.ByTechnique), s.Overall))
+	writeScores(&b, "SCENARIO", s.ByScenario)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -105,10 +105,10 @@ func (s *Scores) falseAlarmText() string {
 		human.Counted(s.FalseAlarms, "false alarm"), s.FalseAlarmsPerHour, s.FalseAlarmPercent)
 }
 
-func scoreTable(of string, scores []Score) *textTable {
-	t := newTextTable("<"+of, "<", ">INCIDENTS", ">FOUND", ">RECALL", ">LABELLED", ">RIGHT", ">PRECISION", ">F1",
-		">ROWS", ">ROW RECALL", ">DELAY", ">ROWS BEFORE")
-	for _, s := range scores {
+func writeScores(b *strings.Builder, of string, scores []Score) {
+	header := []string{"<" + of, "<", ">INCIDENTS", ">FOUND", ">RECALL", ">LABELLED", ">RIGHT", ">PRECISION", ">F1",
+		">ROWS", ">ROW RECALL", ">DELAY", ">ROWS BEFORE"}
+	writeTable(b, header, scores, func(s Score) []string {
 		name := s.Name
 		if s.LeftOut {
 			name = strings.TrimSpace(name + " (left out)")
@@ -117,55 +117,46 @@ func scoreTable(of string, scores []Score) *textTable {
 		if s.Found > 0 {
 			delay, before = human.Duration(s.Delay), human.Count(s.RowsBefore)
 		}
-		t.add(s.ID, name, human.Count(s.Incidents), human.Count(s.Found), fmt.Sprintf("%.2f", s.Recall),
-			human.Count(s.Labelled), human.Count(s.Right), fmt.Sprintf("%.2f", s.Precision), fmt.Sprintf("%.2f", s.F1),
-			human.Count(s.Rows), fmt.Sprintf("%.2f", s.RowRecall), delay, before)
+		share := func(of float64) string { return fmt.Sprintf("%.2f", of) }
+		return []string{s.ID, name, human.Count(s.Incidents), human.Count(s.Found), share(s.Recall),
+			human.Count(s.Labelled), human.Count(s.Right), share(s.Precision), share(s.F1),
+			human.Count(s.Rows), share(s.RowRecall), delay, before}
+	})
+}
+
+// writeTable writes an empty line and a table, or nothing where it has no rows.
+// The cells of the header begin with the side to which their column is aligned,
+// < or >. A row without cells is left out.
+func writeTable[T any](b *strings.Builder, header []string, list []T, cells func(T) []string) {
+	rows := [][]string{make([]string, len(header))}
+	for i, cell := range header {
+		rows[0][i] = cell[1:]
 	}
-	return t
-}
-
-// textTable is a table of left- and right-aligned columns, two spaces apart.
-type textTable struct {
-	right []bool
-	rows  [][]string // the header first
-}
-
-// newTextTable takes the header's cells, each after the side to which its
-// column is aligned: < or >.
-func newTextTable(header ...string) *textTable {
-	t := &textTable{rows: make([][]string, 1)}
-	for _, cell := range header {
-		t.right = append(t.right, cell[0] == '>')
-		t.rows[0] = append(t.rows[0], cell[1:])
+	for _, element := range list {
+		if row := cells(element); row != nil {
+			rows = append(rows, row)
+		}
 	}
-	return t
-}
-
-func (t *textTable) add(cells ...string) { t.rows = append(t.rows, cells) }
-
-// write writes an empty line and the table, or nothing where it has no rows.
-func (t *textTable) write(b *strings.Builder) {
-	if len(t.rows) == 1 {
+	if len(rows) == 1 {
 		return
 	}
-	widths := make([]int, len(t.right))
-	for _, row := range t.rows {
+	widths := make([]int, len(header))
+	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	b.WriteByte('\n')
-	for _, row := range t.rows {
-		var line strings.Builder
+	for _, row := range rows {
+		line := ""
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if t.right[i] {
-				line.WriteString(pad + cell + "  ")
-			} else {
-				line.WriteString(cell + pad + "  ")
+			format := "%*s  "
+			if header[i][0] == '<' {
+				format = "%-*s  "
 			}
+			line += fmt.Sprintf(format, widths[i], cell)
 		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }
 

@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -52,29 +51,25 @@ func (t *timeline) at(when time.Time) *bin {
 	if t.last != nil && t.last.start <= seconds && seconds < t.last.start+width {
 		return t.last
 	}
-	t.last = find(t.bins, floor(seconds, width))
+	t.last = binAt(t.bins, seconds, width)
 	for len(t.bins) > maxBins && t.width < len(keptWidths)-1 {
 		t.width++
-		width = keptWidths[t.width]
-		t.bins = join(t.bins, width)
-		t.last = find(t.bins, floor(seconds, width))
+		t.bins = join(t.bins, keptWidths[t.width])
+		t.last = binAt(t.bins, seconds, keptWidths[t.width])
 	}
 	return t.last
 }
 
-func find(bins map[int64]*bin, start int64) *bin {
-	b := bins[start]
-	if b == nil {
-		b = &bin{start: start, tactics: make(map[string]*int)}
-		bins[start] = b
-	}
-	return b
+// binAt returns the bin of a time, of the given width in seconds.
+func binAt(bins map[int64]*bin, seconds, width int64) *bin {
+	start := floor(seconds, width)
+	return at(bins, start, bin{start: start, tactics: make(map[string]*int)})
 }
 
 func join(bins map[int64]*bin, width int64) map[int64]*bin {
 	joined := make(map[int64]*bin)
 	for _, b := range bins {
-		wide := find(joined, floor(b.start, width))
+		wide := binAt(joined, b.start, width)
 		wide.benign += b.benign
 		wide.detected += b.detected
 		for tactic, n := range b.tactics {
@@ -86,11 +81,15 @@ func join(bins map[int64]*bin, width int64) map[int64]*bin {
 
 func (b *bin) from() time.Time { return time.Unix(b.start, 0).UTC() }
 
-// minutes returns the bins that hold events, a minute wide or more.
-func (t *timeline) minutes() (bins []*bin, width time.Duration) {
-	seconds := max(minute, keptWidths[t.width])
-	bins = slices.SortedFunc(maps.Values(join(t.bins, seconds)), func(a, b *bin) int { return cmp.Compare(a.start, b.start) })
-	return bins, time.Duration(seconds) * time.Second
+// intervals lists the bins that hold events, in their order, and how many
+// seconds they are wide: a minute or more.
+func (t *timeline) intervals() ([]Interval, int) {
+	width := max(minute, keptWidths[t.width])
+	intervals := []Interval{}
+	for _, b := range ranked(join(t.bins, width), func(b bin) (int, string) { return -int(b.start), "" }) {
+		intervals = append(intervals, Interval{b.from(), b.benign + b.detected, b.benign, b.detected})
+	}
+	return intervals, int(width)
 }
 
 // span returns all bins from first to last, also the empty ones, at the
@@ -109,15 +108,10 @@ func (t *timeline) span(most int) (bins []*bin, width time.Duration) {
 	}
 	joined := join(t.bins, seconds)
 	for start := floor(first, seconds); start <= last; start += seconds {
-		bins = append(bins, find(joined, start))
+		bins = append(bins, binAt(joined, start, seconds))
 	}
 	return bins, time.Duration(seconds) * time.Second
 }
 
-func floor(seconds, width int64) int64 {
-	rest := seconds % width
-	if rest < 0 {
-		rest += width
-	}
-	return seconds - rest
-}
+// floor is the last multiple of width up to seconds, which may be before 1970.
+func floor(seconds, width int64) int64 { return seconds - (seconds%width+width)%width }
