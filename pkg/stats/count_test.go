@@ -167,6 +167,11 @@ func TestHistogramQuantiles(t *testing.T) {
 	if h.negative != 1 {
 		t.Errorf("%d negative: want 1", h.negative)
 	}
+	longest := new(histogram)
+	longest.add(math.MaxInt64)
+	if got := longest.quantile(0.5); got != math.MaxInt64 {
+		t.Errorf("the median of the longest duration is %v", got)
+	}
 	if new(histogram).quantile(0.5) != 0 {
 		t.Error("quantile of nothing: want 0")
 	}
