@@ -239,24 +239,24 @@ func (g *Generator) enqueue() {
 // so long that the process makes its share of all events.
 func (g *Generator) pause(p *process, n int) time.Duration {
 	mean := g.mean * time.Duration(max(1, n)*habitShares) / time.Duration(p.share)
-	if p.human {
-		mean = mean * 100 / time.Duration(rhythm(g.plan.start.Add(g.plan.at)))
+	if p.rhythm == human {
+		mean = mean * 100 / time.Duration(busy(g.plan.start.Add(g.plan.at)))
 	}
 	mean = mean.Truncate(time.Microsecond)
-	if p.regular {
+	if p.rhythm == regular {
 		return g.jitter(mean, 1)
 	}
 	return g.jitter(mean, 99)
 }
 
-// rhythm is how busy people are at t, in percent of the busiest hours.
-func rhythm(t time.Time) int {
+// busy is how much people do at t, in percent of the busiest hours.
+func busy(t time.Time) int {
 	hours := [24]int{20, 15, 15, 15, 15, 20, 35, 60, 85, 100, 100, 100, 80, 90, 100, 100, 95, 85, 65, 50, 45, 40, 35, 25}
-	busy := hours[t.Hour()]
+	percent := hours[t.Hour()]
 	if day := t.Weekday(); day == time.Saturday || day == time.Sunday {
-		busy = busy/3 + 10
+		return percent/3 + 10
 	}
-	return busy
+	return percent
 }
 
 // attackDue reports whether the attacks lag behind their share of the events.

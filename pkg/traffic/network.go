@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -10,7 +11,6 @@ import (
 // every seed, so that no rule can know them.
 type network struct {
 	site     byte // 10.site.0.0/16
-	prefix6  [8]byte
 	domain   string
 	stations []station
 	visitors []station // places on the internet that the public web server is seen from
@@ -20,6 +20,7 @@ type network struct {
 	backup, monitor, scanner, printer, recorder     netip.Addr
 	cameras                                         []netip.Addr
 	servers                                         []netip.Addr // all of the above but printer, recorder and cameras
+	machines                                        []netip.Addr // what people can log in to: workstations, then servers
 	guests                                          []netip.Addr // guest Wi-Fi gateways: many devices behind one address
 	branches                                        []netip.Addr // offices whose people come in from one public address
 	partner, probe, crawler, offsite, retired       netip.Addr   // retired: a server that was switched off and is still asked for
@@ -42,11 +43,11 @@ type site struct {
 
 func newNetwork(d *dice, stations int) *network {
 	n := &network{site: byte(d.between(1, 250)), domain: pick(d, companies)}
-	n.prefix6 = [8]byte{0xfd, byte(d.below(256)), byte(d.below(256)), byte(d.below(256)), byte(d.below(256)), byte(d.below(256))} // RFC 4193
+	v6 := [16]byte{0xfd, byte(d.below(256)), byte(d.below(256)), byte(d.below(256)), byte(d.below(256)), byte(d.below(256))} // RFC 4193
 
-	// Subnet 1 is the DMZ, 2 the servers, 3 printers and cameras, 8 and above
-	// the workstations.
-	n.mail, n.web, n.vpn, n.jump = n.host(1, 10), n.host(1, 20), n.host(1, 30), n.host(1, 40)
+	// Subnet 2 is the servers', 3 that of printers and cameras, 4 the guests', 8 and
+	// above the workstations'.
+	n.mail, n.web, n.vpn, n.jump = n.host(dmz, 10), n.host(dmz, 20), n.host(dmz, 30), n.host(dmz, 40)
 	n.resolvers = [2]netip.Addr{n.host(2, 10), n.host(2, 11)}
 	n.files, n.app, n.database, n.git = n.host(2, 20), n.host(2, 30), n.host(2, 31), n.host(2, 40)
 	n.backup, n.monitor, n.scanner = n.host(2, 50), n.host(2, 60), n.host(2, 70)
@@ -62,12 +63,15 @@ func newNetwork(d *dice, stations int) *network {
 		n.branches = append(n.branches, d.outside())
 	}
 	for i := range stations {
-		s := station{v4: n.host(8+i/200, 20+i%200), user: userName(i), agent: pick(d, browsers)}
+		subnet, host := 8+i/200, 20+i%200
+		s := station{v4: n.host(subnet, host), user: userName(i), agent: pick(d, browsers)}
 		if d.chance(40) {
-			s.v6 = n.host6(8+i/200, 20+i%200)
+			v6[7], v6[15] = byte(subnet), byte(host)
+			s.v6 = netip.AddrFrom16(v6)
 		}
-		n.stations = append(n.stations, s)
+		n.stations, n.machines = append(n.stations, s), append(n.machines, s.v4)
 	}
+	n.machines = append(n.machines, n.servers...)
 	for range 8 + 2*stations {
 		n.visitors = append(n.visitors, station{v4: d.outside(), agent: pick(d, browsers)})
 	}
@@ -82,35 +86,19 @@ func newNetwork(d *dice, stations int) *network {
 	return n
 }
 
-// machine is one of the company's machines that people can log in to; machines
-// is how many there are.
-func (n *network) machine(i int) netip.Addr {
-	i %= n.machines()
-	if i < len(n.stations) {
-		return n.stations[i].v4
-	}
-	return n.servers[i-len(n.stations)]
-}
-
-func (n *network) machines() int { return len(n.stations) + len(n.servers) }
+// dmz is the subnet of the servers that the internet gets to.
+const dmz = 1
 
 // host is the address of a machine of the company.
 func (n *network) host(subnet, host int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, n.site, byte(subnet), byte(host)})
 }
 
-func (n *network) host6(subnet, host int) netip.Addr {
-	var a [16]byte
-	copy(a[:], n.prefix6[:])
-	a[7], a[15] = byte(subnet), byte(host)
-	return netip.AddrFrom16(a)
-}
-
 // outside draws a public IPv4 address.
 func (d *dice) outside() netip.Addr {
 	for {
 		a := netip.AddrFrom4([4]byte{byte(d.between(1, 223)), byte(d.below(256)), byte(d.below(256)), byte(d.between(1, 254))})
-		if public(a) {
+		if !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) }) {
 			return a
 		}
 	}
@@ -118,21 +106,11 @@ func (d *dice) outside() netip.Addr {
 
 // outside6 draws a public IPv6 address.
 func (d *dice) outside6() netip.Addr {
-	a := [16]byte{0x2a, byte(d.between(0, 0x0f)), byte(d.below(256)), byte(d.below(256)), 14: byte(d.below(256)), 15: byte(d.between(1, 255))}
-	return netip.AddrFrom16(a)
+	return netip.AddrFrom16([16]byte{0x2a, byte(d.between(0, 0x0f)), byte(d.below(256)), byte(d.below(256)), 14: byte(d.below(256)), 15: byte(d.between(1, 255))})
 }
 
-// public tells addresses that the internet routes from those of the IANA IPv4
-// Special-Purpose Address Registry.
-func public(a netip.Addr) bool {
-	for _, p := range special {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
-}
-
+// special is what the internet does not route, of the IANA IPv4 Special-Purpose
+// Address Registry.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),

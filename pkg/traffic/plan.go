@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"time"
 
@@ -52,6 +53,68 @@ func (p *plan) pace(n int, fast, slow time.Duration) time.Duration {
 	return p.delay(fast, max(fast, min(slow, (p.until-p.at)/time.Duration(2*n))))
 }
 
+// tempo draws the size of an incident, and its pace.
+func (p *plan) tempo(fewest, most int, fast, slow time.Duration) (n int, gap time.Duration) {
+	n = p.size(fewest, most)
+	return n, p.pace(n, fast, slow)
+}
+
+// paced yields the turns of an incident whose tempo is drawn when it begins.
+func (p *plan) paced(fewest, most int, fast, slow time.Duration, percent int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		n, gap := p.tempo(fewest, most, fast, slow)
+		p.turns(n, gap, percent)(yield)
+	}
+}
+
+// turns yields 0 to n-1, and lets gap pass after each, up to percent of it more
+// or less. A turn in which nothing happened takes no time.
+func (p *plan) turns(n int, gap time.Duration, percent int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			before := len(p.events)
+			if !yield(i) {
+				return
+			}
+			if len(p.events) > before {
+				p.wait(p.jitter(gap, percent))
+			}
+		}
+	}
+}
+
+// times draws how often something is done, from low to high, and yields as
+// often. After each time a pause is drawn, from short to long.
+func (p *plan) times(low, high int, short, long time.Duration) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range p.between(low, high) {
+			if !yield(i) {
+				return
+			}
+			p.pause(short, long)
+		}
+	}
+}
+
+// pause lets a time pass that is drawn from short to long.
+func (p *plan) pause(short, long time.Duration) { p.wait(p.delay(short, long)) }
+
+// somebody is a workstation that is in use.
+func (p *plan) somebody() *station { return &p.stations[p.below(len(p.stations))] }
+
+// server is one of the company's servers, but not the given one.
+func (p *plan) server(not netip.Addr) netip.Addr {
+	for {
+		if s := pick(p.dice, p.servers); s != not {
+			return s
+		}
+	}
+}
+
+func (p *plan) resolver() netip.Addr { return p.resolvers[p.below(2)] }
+
+func (p *plan) anySite() *site { return &p.sites[p.below(len(p.sites))] }
+
 // add adds an event that happens now.
 func (p *plan) add(dataset, category, action string, from, to netip.Addr, port int) *event.Event {
 	p.events = append(p.events, planned{truth: p.truth})
@@ -78,20 +141,28 @@ func (p *plan) udp(from, to netip.Addr, port int, protocol string) *event.Event 
 	return e
 }
 
+// ping adds an ICMP echo and its answer.
+func (p *plan) ping(from, to netip.Addr) *event.Event {
+	e := p.conn(from, to, 0, "")
+	e.Transport, e.ConnState = "icmp", "OTH"
+	e.Source.Port = event.Known(8) // echo request, RFC 792
+	return e
+}
+
 // moved sets what a connection carried, and how long it took: at least as long
 // as 1 Gbit/s needs.
 func (p *plan) moved(e *event.Event, sent, received int, took time.Duration) {
 	took = max(took, time.Duration(8*max(sent, received)))
 	e.Duration = event.Known(int64(took.Truncate(time.Microsecond)))
-	e.Source.Bytes, e.Source.Packets = event.Known(int64(sent)), packets(sent, received)
-	e.Destination.Bytes, e.Destination.Packets = event.Known(int64(received)), packets(received, sent)
+	// Packets carry bytes and acknowledge those of the other side.
+	const segment = 1400
+	count(&e.Source, sent, 3+sent/segment+received/segment/2)
+	count(&e.Destination, received, 3+received/segment+sent/segment/2)
 }
 
-// packets is how many packets carry n bytes and acknowledge those of the other
-// side.
-func packets(n, other int) event.Int {
-	const segment = 1400
-	return event.Known(int64(3 + n/segment + other/segment/2))
+// count sets what one side of a connection sent.
+func count(side *event.Endpoint, bytes, packets int) {
+	side.Bytes, side.Packets = event.Known(int64(bytes)), event.Known(int64(packets))
 }
 
 // unanswered makes e a connection attempt that got no answer (S0).
@@ -105,8 +176,15 @@ func (p *plan) unanswered(e *event.Event) {
 func (p *plan) refused(e *event.Event) {
 	e.ConnState, e.Protocol = "REJ", ""
 	e.Duration = event.Known(int64(p.delay(80*time.Microsecond, 90*time.Millisecond)))
-	e.Source.Bytes, e.Destination.Bytes = event.Known(0), event.Known(0)
-	e.Source.Packets, e.Destination.Packets = event.Known(1), event.Known(1)
+	count(&e.Source, 0, 1)
+	count(&e.Destination, 0, 1)
+}
+
+// dropped makes e a connection that its source gave up as soon as it came about
+// (RSTO).
+func (p *plan) dropped(e *event.Event) {
+	e.ConnState = "RSTO"
+	p.moved(e, 0, 0, p.delay(100*time.Microsecond, 50*time.Millisecond))
 }
 
 // query adds a DNS question and its answer; answers are empty where the code
@@ -115,22 +193,28 @@ func (p *plan) query(from, resolver netip.Addr, name, kind, code, answers string
 	e := p.add("zeek.dns", "network", "query", from, resolver, 53)
 	e.Transport, e.Protocol = "udp", "dns"
 	e.DNS = event.DNS{Question: name, Type: kind, ResponseCode: code, Answers: answers}
-	sent := 17 + len(name)
 	e.Duration = event.Known(int64(p.delay(200*time.Microsecond, 80*time.Millisecond)))
-	e.Source.Bytes, e.Source.Packets = event.Known(int64(sent)), event.Known(1)
-	e.Destination.Bytes, e.Destination.Packets = event.Known(int64(sent+16+len(answers))), event.Known(1)
+	count(&e.Source, 17+len(name), 1)
+	count(&e.Destination, 33+len(name)+len(answers), 1)
 	return e
 }
 
 // resolve looks up a host of the internet as a browser does.
 func (p *plan) resolve(from netip.Addr, s *site) {
-	resolver := p.resolvers[p.below(2)]
+	resolver := p.resolver()
 	if s.v6.IsValid() && p.chance(40) {
 		p.query(from, resolver, s.name, "AAAA", "NOERROR", s.v6.String())
 	} else {
 		p.query(from, resolver, s.name, "A", "NOERROR", s.v4.String())
 	}
-	p.wait(p.delay(time.Millisecond, 60*time.Millisecond))
+	p.pause(time.Millisecond, 60*time.Millisecond)
+}
+
+// call looks up name, which is that of to, and connects to it.
+func (p *plan) call(from netip.Addr, name string, to netip.Addr, port int, protocol string) *event.Event {
+	p.query(from, p.resolvers[0], name, "A", "NOERROR", to.String())
+	p.pause(2*time.Millisecond, 80*time.Millisecond)
+	return p.conn(from, to, port, protocol)
 }
 
 // request adds a web request.
@@ -145,10 +229,20 @@ func (p *plan) request(from, to netip.Addr, method, domain, path, query, agent s
 	return e
 }
 
+// requestWebsite adds a request of the company's website.
+func (p *plan) requestWebsite(from netip.Addr, method, path, query, agent string, status, received int) {
+	p.request(from, p.web, method, "www."+p.domain, path, query, agent, status, received)
+}
+
+// photograph takes a picture with one of the company's cameras.
+func (p *plan) photograph(from, camera netip.Addr, agent string) {
+	p.request(from, camera, "GET", camera.String(), "/cgi-bin/snapshot.cgi", "", agent, 200, p.spread(60000, 300000))
+}
+
 // login adds an attempt to log in.
-func (p *plan) login(from, to netip.Addr, service *service, user string, success bool) {
-	e := p.add("system.auth", "authentication", "login", from, to, service.port)
-	e.Protocol, e.User, e.Outcome = service.protocol, user, "failure"
+func (p *plan) login(from, to netip.Addr, s service, user string, success bool) {
+	e := p.add("system.auth", "authentication", "login", from, to, s.port)
+	e.Protocol, e.User, e.Outcome = s.protocol, user, "failure"
 	if success {
 		e.Outcome = "success"
 	}
@@ -161,12 +255,12 @@ type service struct {
 }
 
 var (
-	sshService      = &service{"ssh", 22}
-	rdpService      = &service{"rdp", 3389}
-	smbService      = &service{"smb", 445}
-	winrmService    = &service{"winrm", 5985}
-	kerberosService = &service{"kerberos", 88}
-	ldapService     = &service{"ldap", 389}
-	imapService     = &service{"imap", 993}
-	vpnService      = &service{"vpn", 443}
+	sshService      = service{"ssh", 22}
+	rdpService      = service{"rdp", 3389}
+	smbService      = service{"smb", 445}
+	winrmService    = service{"winrm", 5985}
+	kerberosService = service{"kerberos", 88}
+	ldapService     = service{"ldap", 389}
+	imapService     = service{"imap", 993}
+	vpnService      = service{"vpn", 443}
 )
