@@ -12,11 +12,16 @@ import (
 // scenario is a kind of attack: one incident, or several that follow from each
 // other.
 type scenario struct {
-	name   string
-	fewest int           // events that it needs
-	least  time.Duration // time that it needs
-	plan   func(*plan)
+	name       string
+	fewest     int           // events that it needs
+	least      time.Duration // time that it needs
+	tactic     string        // where it is a single incident, as are the techniques
+	techniques ids
+	who        actor
+	plan       func(*plan, *station)
 }
+
+type ids []string
 
 // firstScenarios begin a run, so that the smallest run shows them.
 const firstScenarios = 2
@@ -27,23 +32,21 @@ var scenarios = []scenario{
 	// For those who write rules, and no default rule finds it: someone takes
 	// pictures of the company's cameras with a script. The recorder does so too: by
 	// another program.
-	{"exercise", 8, time.Minute, func(p *plan) {
-		p.incident("", "TA0009", "T1125")
-		spy := p.somebody().v4
+	{"exercise", 8, time.Minute, "TA0009", ids{"T1125"}, somebody, func(p *plan, s *station) {
 		for i := range p.paced(8, 90, 500*time.Millisecond, 20*time.Second, 30) {
-			p.photograph(spy, p.cameras[i%len(p.cameras)], "camgrab/0.9")
+			p.photograph(s.v4, p.cameras[i%len(p.cameras)], "camgrab/0.9")
 		}
 	}},
 	// The way in and out: from a scan of the outer servers to the theft of data.
-	{"intrusion", 50, 8 * time.Minute, func(p *plan) {
-		attacker, entry := p.outside(), p.jump
+	{"intrusion", 50, 8 * time.Minute, "", nil, outsider, func(p *plan, s *station) {
+		entry := p.jump
 		p.incident("scan", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
-		p.scanPorts(attacker, p.jump, p.vpn, p.mail, p.web)
+		p.scanPorts(s.v4, p.jump, p.vpn, p.mail, p.web)
 		p.rest()
 		user := pick(p.dice, guessedUsers)
-		p.guessPassword(attacker, entry, sshService, user, "brute-force")
+		p.guessPassword(s.v4, entry, "ssh", user, "brute-force")
 		p.pause(time.Second, 20*time.Second)
-		p.logInAfter(attacker, entry, sshService, user)
+		p.logInAfter(s.v4, entry, "ssh", user)
 		p.rest()
 		p.incident("discovery", "TA0007", "T1046", "T1018")
 		p.scanPorts(entry, p.server(entry), p.server(entry), p.server(entry))
@@ -59,18 +62,16 @@ var scenarios = []scenario{
 
 	// Open ports, looked for from within: those of one machine, or one service on
 	// many.
-	{"port-scan", 25, 30 * time.Second, func(p *plan) {
-		from := p.somebody().v4
+	{"port-scan", 25, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) {
 		if p.chance(50) {
 			p.incident("", "TA0007", "T1046")
-			p.scanPorts(from, pick(p.dice, p.servers))
+			p.scanPorts(s.v4, pick(p.dice, p.servers))
 		} else {
 			p.incident("", "TA0007", "T1046", "T1018")
-			p.sweep(from, p.subnet())
+			p.sweep(s.v4, p.subnet())
 		}
 	}},
-	{"external-scan", 25, 30 * time.Second, func(p *plan) {
-		p.incident("", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
+	{"external-scan", 25, 30 * time.Second, "TA0043", ids{"T1595.001", "T1595.002", "T1595", "T1046"}, nobody, func(p *plan, _ *station) {
 		if p.chance(50) {
 			p.scanPorts(p.outside(), p.mail, p.web, p.vpn)
 		} else {
@@ -78,73 +79,67 @@ var scenarios = []scenario{
 		}
 	}},
 	// Pings to a subnet.
-	{"host-discovery", 25, 30 * time.Second, func(p *plan) {
-		p.incident("", "TA0007", "T1018", "T1046")
-		from, subnet := p.somebody().v4, p.subnet()
+	{"host-discovery", 25, 30 * time.Second, "TA0007", ids{"T1018", "T1046"}, somebody, func(p *plan, s *station) {
+		subnet := p.subnet()
 		n, gap := p.tempo(30, 254, time.Millisecond, 30*time.Second)
 		first := p.below(254)
 		for i := range p.turns(n, gap, 50) {
-			if to := p.host(subnet, 1+(first+i)%254); to != from {
-				e := p.ping(from, to)
+			if to := p.host(subnet, 1+(first+i)%254); to != s.v4 {
+				e := p.ping(s.v4, to)
 				count(&e.Source, 0, 1)
 				count(&e.Destination, 0, p.below(4)/3)
 			}
 		}
 	}},
 	// The shares of one machine after the other.
-	{"share-discovery", 15, 30 * time.Second, func(p *plan) {
-		p.incident("", "TA0007", "T1135", "T1018", "T1046", "T1021.002")
-		from := p.somebody().v4
+	{"share-discovery", 15, 30 * time.Second, "TA0007", ids{"T1135", "T1018", "T1046", "T1021.002"}, somebody, func(p *plan, s *station) {
 		n, gap := p.tempo(16, min(120, len(p.machines)), 20*time.Millisecond, 45*time.Second)
 		first := p.below(len(p.machines))
 		for i := range p.turns(n, gap, 50) {
 			to := p.machines[(first+i)%len(p.machines)]
-			if to == from {
+			if to == s.v4 {
 				continue
 			}
-			e := p.conn(from, to, 445, "smb")
+			e := p.conn(s.v4, to, 445, "smb")
 			if p.chance(15) {
 				p.unanswered(e)
 			} else {
-				p.moved(e, p.spread(700, 4000), p.spread(700, 9000), p.delay(5*time.Millisecond, 900*time.Millisecond))
+				p.moves(e, bytes{700, 4000}, bytes{700, 9000}, 5*time.Millisecond, 900*time.Millisecond)
 			}
 		}
 	}},
 	// Guesses at one account's password; sometimes it is found.
-	{"brute-force", 20, time.Minute, func(p *plan) {
-		from, to, service := p.wayIn([]door{
-			{p.mail, imapService}, {p.vpn, vpnService}, {p.app, rdpService}, {p.files, smbService}, {p.jump, sshService},
+	{"brute-force", 20, time.Minute, "", nil, nobody, func(p *plan, _ *station) {
+		from, to, protocol := p.wayIn([]door{
+			{p.mail, "imap"}, {p.vpn, "vpn"}, {p.app, "rdp"}, {p.files, "smb"}, {p.jump, "ssh"},
 		})
 		user := pick(p.dice, guessedUsers)
 		if p.chance(40) {
-			user = p.somebody().user
+			user = somebody(p).user
 		}
-		p.guessPassword(from, to, service, user, "")
+		p.guessPassword(from, to, protocol, user, "")
 		if p.chance(40) {
 			p.pause(time.Second, 20*time.Second)
-			p.logInAfter(from, to, service, user)
+			p.logInAfter(from, to, protocol, user)
 		}
 	}},
 	// One or two passwords, tried on many accounts.
-	{"password-spraying", 18, 4 * time.Minute, func(p *plan) {
-		p.incident("", "TA0006", "T1110.003", "T1110.004", "T1110.001", "T1110")
-		from, to, service := p.wayIn([]door{
-			{p.mail, imapService}, {p.resolvers[0], kerberosService}, {p.resolvers[1], ldapService}, {p.vpn, vpnService},
+	{"password-spraying", 18, 4 * time.Minute, "TA0006", ids{"T1110.003", "T1110.004", "T1110.001", "T1110"}, nobody, func(p *plan, _ *station) {
+		from, to, protocol := p.wayIn([]door{
+			{p.mail, "imap"}, {p.resolvers[0], "kerberos"}, {p.resolvers[1], "ldap"}, {p.vpn, "vpn"},
 		})
 		n, gap := p.tempo(18, 300, 200*time.Millisecond, 2*time.Minute)
 		names := max(60, len(p.stations)) // where fewer people work, some are guessed
 		first := p.below(names)
 		for i := range p.turns(n, gap, 60) {
-			p.login(from, to, service, userName((first+i)%names), false)
+			p.login(from, to, protocol, userName((first+i)%names), false)
 		}
 		if p.chance(30) {
-			p.logInAfter(from, to, service, userName((first+p.below(n))%names))
+			p.logInAfter(from, to, protocol, userName((first+p.below(n))%names))
 		}
 	}},
 	// Names and passwords stolen elsewhere, tried on the website's login.
-	{"credential-stuffing", 25, time.Minute, func(p *plan) {
-		p.incident("", "TA0006", "T1110.004", "T1110.003", "T1110.001", "T1110")
-		from := p.outside()
+	{"credential-stuffing", 25, time.Minute, "TA0006", ids{"T1110.004", "T1110.003", "T1110.001", "T1110"}, outsider, func(p *plan, s *station) {
 		agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", browsers[0], browsers[2], "okhttp/4.12.0"})
 		path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
 		for range p.paced(25, 800, 40*time.Millisecond, 25*time.Second, 60) {
@@ -152,16 +147,14 @@ var scenarios = []scenario{
 			if p.chance(2) {
 				status = 302
 			}
-			p.requestWebsite(from, "POST", path, "", agent, status, p.spread(300, 1500))
+			p.requestWebsite(s.v4, "POST", path, "", agent, status, p.spread(300, 1500))
 		}
 	}},
-	{"lateral-movement", 8, 2 * time.Minute, func(p *plan) {
-		p.moveAround(p.somebody().v4, pick(p.dice, []string{"administrator", "svc-deploy", "helpdesk", p.somebody().user}), "")
+	{"lateral-movement", 8, 2 * time.Minute, "", nil, somebody, func(p *plan, s *station) {
+		p.moveAround(s.v4, pick(p.dice, []string{"administrator", "svc-deploy", "helpdesk", somebody(p).user}), "")
 	}},
 	// Calls home on a port of its own, again and again.
-	{"c2-beacon", 20, 5 * time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1571", "T1095", "T1071.001", "T1071", "T1573")
-		s := p.somebody()
+	{"c2-beacon", 20, 5 * time.Minute, "TA0011", ids{"T1571", "T1095", "T1071.001", "T1071", "T1573"}, somebody, func(p *plan, s *station) {
 		from, home := s.v4, p.outside()
 		if s.v6.IsValid() && p.chance(30) {
 			from, home = s.v6, p.outside6()
@@ -179,7 +172,7 @@ var scenarios = []scenario{
 			case k < down:
 				p.refused(e)
 			case k > 95: // orders
-				p.moved(e, p.spread(1000, 90000), p.spread(5000, 900000), p.delay(100*time.Millisecond, 20*time.Second))
+				p.moves(e, bytes{1000, 90000}, bytes{5000, 900000}, 100*time.Millisecond, 20*time.Second)
 			default:
 				p.moved(e, p.between(90, 900), p.between(80, 700), p.delay(20*time.Millisecond, 4*time.Second))
 			}
@@ -187,9 +180,8 @@ var scenarios = []scenario{
 	}},
 	// Calls home by web requests that look like those of well-known tools in their
 	// default settings.
-	{"http-beacon", 16, 5 * time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1071.001", "T1071", "T1571")
-		from, home := p.somebody().v4, p.outside()
+	{"http-beacon", 16, 5 * time.Minute, "TA0011", ids{"T1071.001", "T1071", "T1571"}, somebody, func(p *plan, s *station) {
+		home := p.outside()
 		tool := pick(p.dice, beacons)
 		host := home.String()
 		if p.chance(40) {
@@ -201,17 +193,16 @@ var scenarios = []scenario{
 		for range p.turns(n, gap, percent) {
 			if p.chance(15) {
 				id := "id=" + strconv.Itoa(p.between(10000, 99999))
-				e := p.request(from, home, "POST", host, tool.post, id, tool.agent, 200, p.between(0, 200))
+				e := p.request(s.v4, home, "POST", host, tool.post, id, tool.agent, 200, p.between(0, 200))
 				p.moved(e, p.spread(300, 90000), p.between(0, 200), p.delay(20*time.Millisecond, time.Second))
 			} else {
-				p.request(from, home, "GET", host, path, "", tool.agent, 200, p.spread(40, 3000))
+				p.request(s.v4, home, "GET", host, path, "", tool.agent, 200, p.spread(40, 3000))
 			}
 		}
 	}},
 	// Data in names, as iodine, dnscat2 and scripts carry it.
-	{"dns-tunnel", 30, time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1071.004", "T1572", "T1071", "T1048.003", "T1048", "T1041")
-		from, resolver := p.somebody().v4, p.resolver()
+	{"dns-tunnel", 30, time.Minute, "TA0011", ids{"T1071.004", "T1572", "T1071", "T1048.003", "T1048", "T1041"}, somebody, func(p *plan, s *station) {
+		resolver := p.resolver()
 		domain := pick(p.dice, []string{"t.", "ns1.", "d.", ""}) + p.badName()
 		kinds := pick(p.dice, [][]string{{"NULL"}, {"TXT"}, {"TXT", "CNAME", "MX"}, {"CNAME"}, {"A"}})
 		alphabet := pick(p.dice, []string{lowerHex, base32})
@@ -225,7 +216,7 @@ var scenarios = []scenario{
 			if kind == "A" {
 				answer = p.outside().String()
 			}
-			e := p.query(from, resolver, name+domain, kind, "NOERROR", answer)
+			e := p.query(s.v4, resolver, name+domain, kind, "NOERROR", answer)
 			if p.chance(3) {
 				e.DNS.ResponseCode, e.DNS.Answers = "SERVFAIL", ""
 			}
@@ -233,9 +224,8 @@ var scenarios = []scenario{
 	}},
 	// Looks for its master under names that an algorithm made: nearly all of them
 	// do not exist.
-	{"dga", 20, time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1568.002", "T1568", "T1071.004")
-		from, resolver := p.somebody().v4, p.resolver()
+	{"dga", 20, time.Minute, "TA0011", ids{"T1568.002", "T1568", "T1071.004"}, somebody, func(p *plan, s *station) {
+		resolver := p.resolver()
 		tops := pick(p.dice, [][]string{{".com", ".net", ".org", ".info", ".biz"}, {".ru", ".su"}, {".top", ".xyz"}, {".com"}})
 		alphabet := pick(p.dice, []string{letters, letters, alphanums})
 		short := p.between(11, 18)
@@ -248,79 +238,70 @@ var scenarios = []scenario{
 			}
 			name += pick(p.dice, tops)
 			if i == n-1 && p.chance(50) {
-				p.query(from, resolver, name, "A", "NOERROR", p.outside().String())
+				p.query(s.v4, resolver, name, "A", "NOERROR", p.outside().String())
 				break
 			}
-			p.query(from, resolver, name, "A", "NXDOMAIN", "")
+			p.query(s.v4, resolver, name, "A", "NXDOMAIN", "")
 		}
 	}},
 	// Data in pings.
-	{"icmp-tunnel", 6, time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1095", "T1572", "T1048.003", "T1048")
-		from, home := p.somebody().v4, p.outside()
+	{"icmp-tunnel", 6, time.Minute, "TA0011", ids{"T1095", "T1572", "T1048.003", "T1048"}, somebody, func(p *plan, s *station) {
+		home := p.outside()
 		for range p.paced(6, 40, 2*time.Second, 2*time.Minute, 50) {
-			p.moved(p.ping(from, home), p.spread(30000, 9000000), p.spread(9000, 9000000), p.delay(5*time.Second, time.Minute))
+			p.moves(p.ping(s.v4, home), bytes{30000, 9e6}, bytes{9000, 9e6}, 5*time.Second, time.Minute)
 		}
 	}},
 	// Leaves by relays of the Tor network, at times after names that only exist
 	// within it.
-	{"tor", 6, time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1090.003", "T1090", "T1571")
-		from := p.somebody().v4
+	{"tor", 6, time.Minute, "TA0011", ids{"T1090.003", "T1090", "T1571"}, somebody, func(p *plan, s *station) {
 		n, gap := p.tempo(6, 60, time.Second, time.Minute)
 		leaks := p.chance(40)
 		for range p.turns(n, gap, 60) {
 			if leaks && p.chance(40) {
-				p.query(from, p.resolvers[0], p.text(56, base32)+".onion", "A", "NXDOMAIN", "")
+				p.query(s.v4, p.resolvers[0], p.text(56, base32)+".onion", "A", "NXDOMAIN", "")
 			} else {
-				e := p.conn(from, p.outside(), pick(p.dice, []int{9001, 9001, 9001, 9030}), "ssl")
-				p.moved(e, p.spread(3000, 900000), p.spread(5000, 9000000), p.delay(10*time.Second, 10*time.Minute))
+				p.moves(p.conn(s.v4, p.outside(), pick(p.dice, []int{9001, 9001, 9001, 9030}), "ssl"), bytes{3000, 900000}, bytes{5000, 9e6}, 10*time.Second, 10*time.Minute)
 			}
 		}
 	}},
 	// Installs a program that lets others in.
-	{"remote-access", 4, time.Minute, func(p *plan) {
-		p.incident("", "TA0011", "T1219", "T1219.002", "T1571")
-		from := p.somebody().v4
+	{"remote-access", 4, time.Minute, "TA0011", ids{"T1219", "T1219.002", "T1571"}, somebody, func(p *plan, s *station) {
 		tool := pick(p.dice, remoteTools)
 		n := p.size(2, 12)
 		for range p.turns(n, p.pace(2*n, 2*time.Second, 2*time.Minute), 60) {
 			relay := p.outside()
 			name := tool.relay + strconv.FormatInt(int64(p.below(5000)), 36) + tool.domain
-			e := p.call(from, name, relay, tool.port, "ssl")
-			p.moved(e, p.spread(3000, 90000000), p.spread(3000, 9000000), p.delay(10*time.Second, time.Hour))
+			e := p.call(s.v4, name, relay, tool.port, "ssl")
+			p.moves(e, bytes{3000, 90e6}, bytes{3000, 9e6}, 10*time.Second, time.Hour)
 		}
 	}},
-	{"tool-transfer", 1, 30 * time.Second, func(p *plan) { p.fetchTool(p.somebody().v4, "") }},
+	{"tool-transfer", 1, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) { p.fetchTool(s.v4, "") }},
 	// Looks for weak spots of the website, and goes in if it finds one.
-	{"web-attack", 40, 2 * time.Minute, func(p *plan) {
-		attacker := p.outside()
-		p.scanWebsite(attacker)
+	{"web-attack", 40, 2 * time.Minute, "", nil, outsider, func(p *plan, s *station) {
+		p.scanWebsite(s.v4)
 		p.rest()
-		p.exploitWebsite(attacker)
+		p.exploitWebsite(s.v4)
 		if p.chance(60) {
 			p.rest()
-			p.useWebShell(attacker)
+			p.useWebShell(s.v4)
 		}
 		if p.chance(40) {
 			p.rest()
 			p.fetchTool(p.web, "tool-transfer")
 		}
 	}},
-	{"exfiltration", 3, 2 * time.Minute, func(p *plan) {
-		from := p.somebody().v4
+	{"exfiltration", 3, 2 * time.Minute, "", nil, somebody, func(p *plan, s *station) {
 		switch k := p.below(10); {
 		case k < 2:
-			p.stealByFTP(from, "")
+			p.stealByFTP(s.v4, "")
 		case k < 7:
-			p.stealToCloud(from)
+			p.stealToCloud(s.v4)
 		default:
-			p.stealOverC2(from)
+			p.stealOverC2(s.v4)
 		}
 	}},
 	// Connections, opened faster than a server can answer.
-	{"syn-flood", 150, 30 * time.Second, func(p *plan) {
-		p.incident("", "TA0040", "T1498.001", "T1499.001", "T1498", "T1499")
+	{"syn-flood", 150, 30 * time.Second, "TA0040", ids{"T1498.001", "T1499.001", "T1498", "T1499"}, nobody, func(p *plan, _ *station) {
 		n, gap := p.tempo(150, 3000, 200*time.Microsecond, 200*time.Millisecond)
 		sources := p.botnet(n)
 		target, port := p.web, pick(p.dice, []int{80, 443})
@@ -332,8 +313,7 @@ var scenarios = []scenario{
 		}
 	}},
 	// Work for the website, asked for faster than it can be done.
-	{"http-flood", 120, 30 * time.Second, func(p *plan) {
-		p.incident("", "TA0040", "T1499.002", "T1499", "T1498.001", "T1498", "T1499.003")
+	{"http-flood", 120, 30 * time.Second, "TA0040", ids{"T1499.002", "T1499", "T1498.001", "T1498", "T1499.003"}, nobody, func(p *plan, _ *station) {
 		n, gap := p.tempo(120, 3000, 2*time.Millisecond, 300*time.Millisecond)
 		sources := p.botnet(n)
 		path, agent := pick(p.dice, []string{"/", "/search", "/products"}), pick(p.dice, browsers)
@@ -350,14 +330,12 @@ var scenarios = []scenario{
 		}
 	}},
 	// Works for somebody else's wallet.
-	{"cryptomining", 4, time.Minute, func(p *plan) {
-		p.incident("", "TA0040", "T1496.001", "T1496", "T1571")
-		from := p.somebody().v4
+	{"cryptomining", 4, time.Minute, "TA0040", ids{"T1496.001", "T1496", "T1571"}, somebody, func(p *plan, s *station) {
 		pool := pick(p.dice, miningPools)
 		home, port := p.outside(), pick(p.dice, []int{3333, 4444, 5555, 7777, 14444, 443})
 		n := p.size(2, 15)
 		for range p.turns(n, p.pace(2*n, 5*time.Second, 3*time.Minute), 50) {
-			p.moved(p.call(from, pool, home, port, ""), p.spread(2000, 90000), p.spread(4000, 200000), p.delay(30*time.Second, 30*time.Minute))
+			p.moves(p.call(s.v4, pool, home, port, ""), bytes{2000, 90000}, bytes{4000, 200000}, 30*time.Second, 30*time.Minute)
 		}
 	}},
 }
@@ -421,49 +399,48 @@ func (p *plan) sweep(from netip.Addr, subnet int) {
 
 // door is where one can try to log in.
 type door struct {
-	host    netip.Addr
-	service service
+	host     netip.Addr
+	protocol string
 }
 
 // wayIn draws one of doors and who tries it: somebody outside, or within where
 // only the company's own machines get to.
-func (p *plan) wayIn(doors []door) (from, to netip.Addr, s service) {
+func (p *plan) wayIn(doors []door) (from, to netip.Addr, protocol string) {
 	from = p.outside()
 	d := pick(p.dice, doors)
 	if d.host.As4()[2] != dmz {
-		from = p.somebody().v4
+		from = somebody(p).v4
 	}
-	return from, d.host, d.service
+	return from, d.host, d.protocol
 }
 
-func (p *plan) guessPassword(from, to netip.Addr, s service, user, step string) {
+func (p *plan) guessPassword(from, to netip.Addr, protocol, user, step string) {
 	p.incident(step, "TA0006", "T1110.001", "T1110.003", "T1110.004", "T1110")
 	// From hydra with 16 tasks to one that minds lockouts.
 	for range p.paced(20, 900, 30*time.Millisecond, 30*time.Second, 50) {
-		p.login(from, to, s, user, false)
+		p.login(from, to, protocol, user, false)
 	}
 }
 
 // logInAfter uses a password that was found.
-func (p *plan) logInAfter(from, to netip.Addr, s service, user string) {
+func (p *plan) logInAfter(from, to netip.Addr, protocol, user string) {
 	p.incident("login", "TA0001", "T1078", "T1110.001", "T1110.003", "T1110", "T1133")
 	for range p.times(1, 4, time.Second, 40*time.Second) {
-		p.login(from, to, s, user, true)
+		p.login(from, to, protocol, user, true)
 	}
 }
 
 // moveAround logs in to one machine after the other.
 func (p *plan) moveAround(from netip.Addr, user, step string) {
 	way := pick(p.dice, []struct {
-		technique string
-		service   service
-	}{{"T1021.002", smbService}, {"T1021.001", rdpService}, {"T1021.006", winrmService}, {"T1021.004", sshService}})
+		technique, protocol string
+	}{{"T1021.002", "smb"}, {"T1021.001", "rdp"}, {"T1021.006", "winrm"}, {"T1021.004", "ssh"}})
 	p.incident(step, "TA0008", way.technique, "T1021", "T1570", "T1078")
 	n, gap := p.tempo(8, min(40, len(p.machines)), 500*time.Millisecond, 3*time.Minute)
 	first := p.below(len(p.machines))
 	for i := range p.turns(n, gap, 50) {
 		if to := p.machines[(first+i)%len(p.machines)]; to != from {
-			p.login(from, to, way.service, user, !p.chance(15))
+			p.login(from, to, way.protocol, user, !p.chance(15))
 		}
 	}
 }
@@ -537,7 +514,7 @@ func (p *plan) stealByFTP(from netip.Addr, step string) {
 	p.incident(step, "TA0010", "T1048.003", "T1048", "T1041")
 	to := p.outside()
 	for range p.paced(3, 20, 3*time.Second, time.Minute, 50) {
-		p.moved(p.conn(from, to, 21, "ftp"), p.spread(15e6, 2e9), p.spread(900, 9000), p.delay(4*time.Second, 5*time.Minute))
+		p.moves(p.conn(from, to, 21, "ftp"), bytes{15e6, 2e9}, bytes{900, 9000}, 4*time.Second, 5*time.Minute)
 	}
 }
 
@@ -561,7 +538,7 @@ func (p *plan) stealOverC2(from netip.Addr) {
 	raw := p.chance(50)
 	for range p.turns(n, gap, 50) {
 		if raw {
-			p.moved(p.conn(from, to, port, ""), p.spread(30e6, 2e9), p.spread(900, 90000), p.delay(4*time.Second, 5*time.Minute))
+			p.moves(p.conn(from, to, port, ""), bytes{30e6, 2e9}, bytes{900, 90000}, 4*time.Second, 5*time.Minute)
 			continue
 		}
 		path := pick(p.dice, []string{"/upload", "/gate.php", "/submit.php", "/api/data"})

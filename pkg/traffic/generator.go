@@ -207,7 +207,7 @@ func (g *Generator) begin() {
 			g.attack()
 			g.plan.at = p.next
 		}
-		p.plan(&g.plan)
+		p.plan(&g.plan, p.who(&g.plan))
 		n := len(g.plan.events)
 		g.enqueue()
 		p.next += g.pause(p, n)
@@ -282,7 +282,8 @@ func (g *Generator) attack() {
 		g.runs[i]++
 		p.scenario, p.run, p.number = s.name, g.run, g.runs[i]
 		p.most = min(g.attackEvents/40, missing)
-		s.plan(p)
+		p.incident("", s.tactic, s.techniques...)
+		s.plan(p, s.who(p))
 		g.attackBegun += len(p.events)
 		g.enqueue()
 		p.truth = nil

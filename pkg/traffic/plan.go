@@ -99,8 +99,14 @@ func (p *plan) times(low, high int, short, long time.Duration) iter.Seq[int] {
 // pause lets a time pass that is drawn from short to long.
 func (p *plan) pause(short, long time.Duration) { p.wait(p.delay(short, long)) }
 
-// somebody is a workstation that is in use.
-func (p *plan) somebody() *station { return &p.stations[p.below(len(p.stations))] }
+// actor draws who does something.
+type actor func(*plan) *station
+
+func somebody(p *plan) *station { return &p.stations[p.below(len(p.stations))] }
+func itPerson(p *plan) *station { return &p.stations[p.below(3)] }
+func visitor(p *plan) *station  { return &p.visitors[p.below(len(p.visitors))] } // of the website
+func outsider(p *plan) *station { return &station{v4: p.outside()} }
+func nobody(*plan) *station     { return nil } // machines, or several
 
 // server is one of the company's servers, but not the given one.
 func (p *plan) server(not netip.Addr) netip.Addr {
@@ -160,9 +166,17 @@ func (p *plan) moved(e *event.Event, sent, received int, took time.Duration) {
 	count(&e.Destination, received, 3+received/segment+sent/segment/2)
 }
 
+// bytes is a range of sizes.
+type bytes struct{ low, high int }
+
+// moves draws what a connection carried, and how long it took, in these ranges.
+func (p *plan) moves(e *event.Event, sent, received bytes, short, long time.Duration) {
+	p.moved(e, p.spread(sent.low, sent.high), p.spread(received.low, received.high), p.delay(short, long))
+}
+
 // count sets what one side of a connection sent.
-func count(side *event.Endpoint, bytes, packets int) {
-	side.Bytes, side.Packets = event.Known(int64(bytes)), event.Known(int64(packets))
+func count(side *event.Endpoint, size, packets int) {
+	side.Bytes, side.Packets = event.Known(int64(size)), event.Known(int64(packets))
 }
 
 // unanswered makes e a connection attempt that got no answer (S0).
@@ -240,27 +254,12 @@ func (p *plan) photograph(from, camera netip.Addr, agent string) {
 }
 
 // login adds an attempt to log in.
-func (p *plan) login(from, to netip.Addr, s service, user string, success bool) {
-	e := p.add("system.auth", "authentication", "login", from, to, s.port)
-	e.Protocol, e.User, e.Outcome = s.protocol, user, "failure"
+func (p *plan) login(from, to netip.Addr, protocol, user string, success bool) {
+	e := p.add("system.auth", "authentication", "login", from, to, loginPorts[protocol])
+	e.Protocol, e.User, e.Outcome = protocol, user, "failure"
 	if success {
 		e.Outcome = "success"
 	}
 }
 
-// service is what people log in to.
-type service struct {
-	protocol string
-	port     int
-}
-
-var (
-	sshService      = service{"ssh", 22}
-	rdpService      = service{"rdp", 3389}
-	smbService      = service{"smb", 445}
-	winrmService    = service{"winrm", 5985}
-	kerberosService = service{"kerberos", 88}
-	ldapService     = service{"ldap", 389}
-	imapService     = service{"imap", 993}
-	vpnService      = service{"vpn", 443}
-)
+var loginPorts = map[string]int{"ssh": 22, "kerberos": 88, "ldap": 389, "vpn": 443, "smb": 445, "imap": 993, "rdp": 3389, "winrm": 5985}
