@@ -33,7 +33,7 @@ var scenarios = []scenario{
 	// pictures of the company's cameras with a script. The recorder does so too: by
 	// another program.
 	{"exercise", 8, time.Minute, "TA0009", ids{"T1125"}, somebody, func(p *plan, s *station) {
-		for i := range p.paced(8, 90, 500*time.Millisecond, 20*time.Second, 30) {
+		for i := range p.turns(p.tempo(8, 90, 500*time.Millisecond, 20*time.Second), 30) {
 			p.photograph(s.v4, p.cameras[i%len(p.cameras)], "camgrab/0.9")
 		}
 	}},
@@ -81,9 +81,9 @@ var scenarios = []scenario{
 	// Pings to a subnet.
 	{"host-discovery", 25, 30 * time.Second, "TA0007", ids{"T1018", "T1046"}, somebody, func(p *plan, s *station) {
 		subnet := p.subnet()
-		n, gap := p.tempo(30, 254, time.Millisecond, 30*time.Second)
+		t := p.tempo(30, 254, time.Millisecond, 30*time.Second)
 		first := p.below(254)
-		for i := range p.turns(n, gap, 50) {
+		for i := range p.turns(t, 50) {
 			if to := p.host(subnet, 1+(first+i)%254); to != s.v4 {
 				e := p.ping(s.v4, to)
 				count(&e.Source, 0, 1)
@@ -93,9 +93,9 @@ var scenarios = []scenario{
 	}},
 	// The shares of one machine after the other.
 	{"share-discovery", 15, 30 * time.Second, "TA0007", ids{"T1135", "T1018", "T1046", "T1021.002"}, somebody, func(p *plan, s *station) {
-		n, gap := p.tempo(16, min(120, len(p.machines)), 20*time.Millisecond, 45*time.Second)
+		t := p.tempo(16, min(120, len(p.machines)), 20*time.Millisecond, 45*time.Second)
 		first := p.below(len(p.machines))
-		for i := range p.turns(n, gap, 50) {
+		for i := range p.turns(t, 50) {
 			to := p.machines[(first+i)%len(p.machines)]
 			if to == s.v4 {
 				continue
@@ -128,21 +128,21 @@ var scenarios = []scenario{
 		from, to, protocol := p.wayIn([]door{
 			{p.mail, "imap"}, {p.resolvers[0], "kerberos"}, {p.resolvers[1], "ldap"}, {p.vpn, "vpn"},
 		})
-		n, gap := p.tempo(18, 300, 200*time.Millisecond, 2*time.Minute)
+		t := p.tempo(18, 300, 200*time.Millisecond, 2*time.Minute)
 		names := max(60, len(p.stations)) // where fewer people work, some are guessed
 		first := p.below(names)
-		for i := range p.turns(n, gap, 60) {
+		for i := range p.turns(t, 60) {
 			p.login(from, to, protocol, userName((first+i)%names), false)
 		}
 		if p.chance(30) {
-			p.logInAfter(from, to, protocol, userName((first+p.below(n))%names))
+			p.logInAfter(from, to, protocol, userName((first+p.below(t.n))%names))
 		}
 	}},
 	// Names and passwords stolen elsewhere, tried on the website's login.
 	{"credential-stuffing", 25, time.Minute, "TA0006", ids{"T1110.004", "T1110.003", "T1110.001", "T1110"}, outsider, func(p *plan, s *station) {
 		agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", browsers[0], browsers[2], "okhttp/4.12.0"})
 		path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
-		for range p.paced(25, 800, 40*time.Millisecond, 25*time.Second, 60) {
+		for range p.turns(p.tempo(25, 800, 40*time.Millisecond, 25*time.Second), 60) {
 			status := 401
 			if p.chance(2) {
 				status = 302
@@ -161,10 +161,10 @@ var scenarios = []scenario{
 		}
 		port := pick(p.dice, []int{1177, 4444, 5552, 8443, 4443, 9443, 2222, 6666, p.between(1025, 65535), p.between(1025, 65535)})
 		protocol := pick(p.dice, []string{"", "", "ssl", "http"})
-		n, gap := p.tempo(20, 500, 4*time.Second, 12*time.Minute)
+		t := p.tempo(20, 500, 4*time.Second, 12*time.Minute)
 		percent := pick(p.dice, []int{0, 5, 10, 20, 37, 50})
 		down := pick(p.dice, []int{0, 0, 10, 60}) // how often nobody is at home
-		for range p.turns(n, gap, percent) {
+		for range p.turns(t, percent) {
 			e := p.conn(from, home, port, protocol)
 			switch k := p.below(100); {
 			case k < down && k%2 == 0:
@@ -187,10 +187,10 @@ var scenarios = []scenario{
 		if p.chance(40) {
 			host = p.badName()
 		}
-		n, gap := p.tempo(16, 400, 4*time.Second, 5*time.Minute)
+		t := p.tempo(16, 400, 4*time.Second, 5*time.Minute)
 		percent := pick(p.dice, []int{0, 10, 20, 37, 50})
 		path := pick(p.dice, tool.get)
-		for range p.turns(n, gap, percent) {
+		for range p.turns(t, percent) {
 			if p.chance(15) {
 				id := "id=" + strconv.Itoa(p.between(10000, 99999))
 				e := p.request(s.v4, home, "POST", host, tool.post, id, tool.agent, 200, p.between(0, 200))
@@ -207,7 +207,7 @@ var scenarios = []scenario{
 		kinds := pick(p.dice, [][]string{{"NULL"}, {"TXT"}, {"TXT", "CNAME", "MX"}, {"CNAME"}, {"A"}})
 		alphabet := pick(p.dice, []string{lowerHex, base32})
 		label, labels := p.between(34, 62), p.between(1, 3)
-		for range p.paced(30, 900, 15*time.Millisecond, 45*time.Second, 70) {
+		for range p.turns(p.tempo(30, 900, 15*time.Millisecond, 45*time.Second), 70) {
 			name := ""
 			for range labels {
 				name += p.text(label-p.below(4), alphabet) + "."
@@ -230,14 +230,14 @@ var scenarios = []scenario{
 		alphabet := pick(p.dice, []string{letters, letters, alphanums})
 		short := p.between(11, 18)
 		spelled := p.chance(15) // of words, as some families do
-		n, gap := p.tempo(20, 500, 30*time.Millisecond, 2*time.Minute)
-		for i := range p.turns(n, gap, 60) {
+		t := p.tempo(20, 500, 30*time.Millisecond, 2*time.Minute)
+		for i := range p.turns(t, 60) {
 			name := p.text(p.between(short, short+6), alphabet)
 			if spelled {
 				name = pick(p.dice, words) + pick(p.dice, words)
 			}
 			name += pick(p.dice, tops)
-			if i == n-1 && p.chance(50) {
+			if i == t.n-1 && p.chance(50) {
 				p.query(s.v4, resolver, name, "A", "NOERROR", p.outside().String())
 				break
 			}
@@ -247,16 +247,16 @@ var scenarios = []scenario{
 	// Data in pings.
 	{"icmp-tunnel", 6, time.Minute, "TA0011", ids{"T1095", "T1572", "T1048.003", "T1048"}, somebody, func(p *plan, s *station) {
 		home := p.outside()
-		for range p.paced(6, 40, 2*time.Second, 2*time.Minute, 50) {
+		for range p.turns(p.tempo(6, 40, 2*time.Second, 2*time.Minute), 50) {
 			p.moves(p.ping(s.v4, home), bytes{30000, 9e6}, bytes{9000, 9e6}, 5*time.Second, time.Minute)
 		}
 	}},
 	// Leaves by relays of the Tor network, at times after names that only exist
 	// within it.
 	{"tor", 6, time.Minute, "TA0011", ids{"T1090.003", "T1090", "T1571"}, somebody, func(p *plan, s *station) {
-		n, gap := p.tempo(6, 60, time.Second, time.Minute)
+		t := p.tempo(6, 60, time.Second, time.Minute)
 		leaks := p.chance(40)
-		for range p.turns(n, gap, 60) {
+		for range p.turns(t, 60) {
 			if leaks && p.chance(40) {
 				p.query(s.v4, p.resolvers[0], p.text(56, base32)+".onion", "A", "NXDOMAIN", "")
 			} else {
@@ -267,8 +267,7 @@ var scenarios = []scenario{
 	// Installs a program that lets others in.
 	{"remote-access", 4, time.Minute, "TA0011", ids{"T1219", "T1219.002", "T1571"}, somebody, func(p *plan, s *station) {
 		tool := pick(p.dice, remoteTools)
-		n := p.size(2, 12)
-		for range p.turns(n, p.pace(2*n, 2*time.Second, 2*time.Minute), 60) {
+		for range p.turns(p.tempoOf(2, 2, 12, 2*time.Second, 2*time.Minute), 60) {
 			relay := p.outside()
 			name := tool.relay + strconv.FormatInt(int64(p.below(5000)), 36) + tool.domain
 			e := p.call(s.v4, name, relay, tool.port, "ssl")
@@ -302,28 +301,28 @@ var scenarios = []scenario{
 	}},
 	// Connections, opened faster than a server can answer.
 	{"syn-flood", 150, 30 * time.Second, "TA0040", ids{"T1498.001", "T1499.001", "T1498", "T1499"}, nobody, func(p *plan, _ *station) {
-		n, gap := p.tempo(150, 3000, 200*time.Microsecond, 200*time.Millisecond)
-		sources := p.botnet(n)
+		t := p.tempo(150, 3000, 200*time.Microsecond, 200*time.Millisecond)
+		sources := p.botnet(t.n)
 		target, port := p.web, pick(p.dice, []int{80, 443})
 		if p.chance(30) {
 			target, port = p.vpn, 443
 		}
-		for i := range p.turns(n, gap, 90) {
+		for i := range p.turns(t, 90) {
 			p.unanswered(p.conn(sources[i%len(sources)], target, port, ""))
 		}
 	}},
 	// Work for the website, asked for faster than it can be done.
 	{"http-flood", 120, 30 * time.Second, "TA0040", ids{"T1499.002", "T1499", "T1498.001", "T1498", "T1499.003"}, nobody, func(p *plan, _ *station) {
-		n, gap := p.tempo(120, 3000, 2*time.Millisecond, 300*time.Millisecond)
-		sources := p.botnet(n)
+		t := p.tempo(120, 3000, 2*time.Millisecond, 300*time.Millisecond)
+		sources := p.botnet(t.n)
 		path, agent := pick(p.dice, []string{"/", "/search", "/products"}), pick(p.dice, browsers)
 		busts := p.chance(50) // past the cache
-		for i := range p.turns(n, gap, 90) {
+		for i := range p.turns(t, 90) {
 			query, status := "", 200
 			if busts {
 				query = "q=" + p.text(8, alphanums)
 			}
-			if i > n/3 && p.chance(70) {
+			if i > t.n/3 && p.chance(70) {
 				status = 503
 			}
 			p.requestWebsite(sources[i%len(sources)], "GET", path, query, agent, status, p.spread(200, 30000))
@@ -333,8 +332,7 @@ var scenarios = []scenario{
 	{"cryptomining", 4, time.Minute, "TA0040", ids{"T1496.001", "T1496", "T1571"}, somebody, func(p *plan, s *station) {
 		pool := pick(p.dice, miningPools)
 		home, port := p.outside(), pick(p.dice, []int{3333, 4444, 5555, 7777, 14444, 443})
-		n := p.size(2, 15)
-		for range p.turns(n, p.pace(2*n, 5*time.Second, 3*time.Minute), 50) {
+		for range p.turns(p.tempoOf(2, 2, 15, 5*time.Second, 3*time.Minute), 50) {
 			p.moves(p.call(s.v4, pool, home, port, ""), bytes{2000, 90000}, bytes{4000, 200000}, 30*time.Second, 30*time.Minute)
 		}
 	}},
@@ -352,12 +350,12 @@ func (p *plan) subnet() int { return pick(p.dice, []int{1, 2, 3, 8}) }
 // ones in another order, then any. Behind a firewall they stay silent, else they
 // refuse.
 func (p *plan) scanPorts(from netip.Addr, targets ...netip.Addr) {
-	n, gap := p.tempo(25, 1500, 200*time.Microsecond, time.Minute)
+	t := p.tempo(25, 1500, 200*time.Microsecond, time.Minute)
 	silent := pick(p.dice, []int{5, 50, 95})
 	source := event.Known(int64(p.between(32768, 60999))) // raw SYN packets come from one port
 	first := p.below(len(targets))
-	used := min(len(targets), 1+n/100) // enough ports on each
-	for i := range p.turns(n, gap, 60) {
+	used := min(len(targets), 1+t.n/100) // enough ports on each
+	for i := range p.turns(t, 60) {
 		port := commonPorts[(i/used*7+p.number)%len(commonPorts)]
 		if i/used >= len(commonPorts) {
 			port = p.between(1, 65535)
@@ -378,9 +376,9 @@ func (p *plan) scanPorts(from netip.Addr, targets ...netip.Addr) {
 // sweep tries one or two ports on all machines of a subnet, as masscan does.
 func (p *plan) sweep(from netip.Addr, subnet int) {
 	ports := pick(p.dice, [][]int{{445}, {22}, {3389}, {80, 443}, {23}, {6379}, {1433, 3306}, {8080}})
-	n, gap := p.tempo(30, 254*len(ports), 500*time.Microsecond, 45*time.Second)
+	t := p.tempo(30, 254*len(ports), 500*time.Microsecond, 45*time.Second)
 	first := p.below(254)
-	for i := range p.turns(n, gap, 60) {
+	for i := range p.turns(t, 60) {
 		to := p.host(subnet, 1+(first+i/len(ports))%254)
 		if to == from {
 			continue
@@ -417,7 +415,7 @@ func (p *plan) wayIn(doors []door) (from, to netip.Addr, protocol string) {
 func (p *plan) guessPassword(from, to netip.Addr, protocol, user, step string) {
 	p.incident(step, "TA0006", "T1110.001", "T1110.003", "T1110.004", "T1110")
 	// From hydra with 16 tasks to one that minds lockouts.
-	for range p.paced(20, 900, 30*time.Millisecond, 30*time.Second, 50) {
+	for range p.turns(p.tempo(20, 900, 30*time.Millisecond, 30*time.Second), 50) {
 		p.login(from, to, protocol, user, false)
 	}
 }
@@ -436,9 +434,9 @@ func (p *plan) moveAround(from netip.Addr, user, step string) {
 		technique, protocol string
 	}{{"T1021.002", "smb"}, {"T1021.001", "rdp"}, {"T1021.006", "winrm"}, {"T1021.004", "ssh"}})
 	p.incident(step, "TA0008", way.technique, "T1021", "T1570", "T1078")
-	n, gap := p.tempo(8, min(40, len(p.machines)), 500*time.Millisecond, 3*time.Minute)
+	t := p.tempo(8, min(40, len(p.machines)), 500*time.Millisecond, 3*time.Minute)
 	first := p.below(len(p.machines))
-	for i := range p.turns(n, gap, 50) {
+	for i := range p.turns(t, 50) {
 		if to := p.machines[(first+i)%len(p.machines)]; to != from {
 			p.login(from, to, way.protocol, user, !p.chance(15))
 		}
@@ -473,7 +471,7 @@ func (p *plan) scanWebsite(from netip.Addr) {
 	if p.chance(40) {
 		agent = pick(p.dice, browsers)
 	}
-	for range p.paced(30, 1200, 5*time.Millisecond, 20*time.Second, 60) {
+	for range p.turns(p.tempo(30, 1200, 5*time.Millisecond, 20*time.Second), 60) {
 		path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
 		if p.chance(60) {
 			path = "/" + pick(p.dice, words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
@@ -486,9 +484,9 @@ func (p *plan) scanWebsite(from netip.Addr) {
 func (p *plan) exploitWebsite(from netip.Addr) {
 	p.incident("exploit", "TA0001", "T1190", "T1595.002", "T1595")
 	agent := pick(p.dice, browsers)
-	n, gap := p.tempo(4, 40, 200*time.Millisecond, 15*time.Second)
+	t := p.tempo(4, 40, 200*time.Millisecond, 15*time.Second)
 	kind := pick(p.dice, exploits)
-	for range p.turns(n, gap, 60) {
+	for range p.turns(t, 60) {
 		if p.chance(20) {
 			kind = pick(p.dice, exploits)
 		}
@@ -504,7 +502,7 @@ func (p *plan) useWebShell(from netip.Addr) {
 		pick(p.dice, []string{"shell.php", "cmd.php", "c99.php", "up.jsp", "x.aspx", "wso.php", "img.php"})
 	key := pick(p.dice, []string{"cmd", "c", "exec", "command"})
 	agent := pick(p.dice, []string{browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
-	for range p.paced(4, 25, 2*time.Second, 40*time.Second, 60) {
+	for range p.turns(p.tempo(4, 25, 2*time.Second, 40*time.Second), 60) {
 		method := pick(p.dice, []string{"GET", "POST"})
 		p.requestWebsite(from, method, path, key+"="+pick(p.dice, commands), agent, 200, p.spread(20, 9000))
 	}
@@ -513,7 +511,7 @@ func (p *plan) useWebShell(from netip.Addr) {
 func (p *plan) stealByFTP(from netip.Addr, step string) {
 	p.incident(step, "TA0010", "T1048.003", "T1048", "T1041")
 	to := p.outside()
-	for range p.paced(3, 20, 3*time.Second, time.Minute, 50) {
+	for range p.turns(p.tempo(3, 20, 3*time.Second, time.Minute), 50) {
 		p.moves(p.conn(from, to, 21, "ftp"), bytes{15e6, 2e9}, bytes{900, 9000}, 4*time.Second, 5*time.Minute)
 	}
 }
@@ -523,7 +521,7 @@ func (p *plan) stealToCloud(from netip.Addr) {
 	to := p.outside()
 	where := pick(p.dice, cloudStores)
 	agent := pick(p.dice, []string{"rclone/v1.68.2", where.agent, pick(p.dice, browsers)})
-	for range p.paced(4, 40, 2*time.Second, 40*time.Second, 50) {
+	for range p.turns(p.tempo(4, 40, 2*time.Second, 40*time.Second), 50) {
 		e := p.request(from, to, where.method, where.domain, where.path+p.text(14, alphanums), "", agent, 200, 400)
 		e.Destination.Port = event.Known(443)
 		p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
@@ -533,10 +531,10 @@ func (p *plan) stealToCloud(from netip.Addr) {
 func (p *plan) stealOverC2(from netip.Addr) {
 	p.incident("", "TA0010", "T1041", "T1048.003", "T1048", "T1571", "T1071.001")
 	to := p.outside()
-	n, gap := p.tempo(3, 20, 3*time.Second, time.Minute)
+	t := p.tempo(3, 20, 3*time.Second, time.Minute)
 	port := p.between(1025, 65535)
 	raw := p.chance(50)
-	for range p.turns(n, gap, 50) {
+	for range p.turns(t, 50) {
 		if raw {
 			p.moves(p.conn(from, to, port, ""), bytes{30e6, 2e9}, bytes{900, 90000}, 4*time.Second, 5*time.Minute)
 			continue

@@ -84,7 +84,7 @@ var habits = []habit{
 			p.moves(p.conn(s.v4, p.files, 445, "smb"), bytes{900, 40e6}, bytes{900, 90e6}, 20*time.Millisecond, 15*time.Minute)
 		}
 		if p.chance(4) {
-			for range p.turns(p.between(1, 3), time.Second, 20) {
+			for range p.turns(tempo{p.between(1, 3), time.Second}, 20) {
 				p.unanswered(p.conn(s.v4, p.retired, 445, ""))
 			}
 		}
@@ -353,7 +353,7 @@ var habits = []habit{
 	// regular as a beacon, on a port of its own.
 	{8, anytime, somebody, func(p *plan, s *station) {
 		to, port := p.sites[14+p.below(5)].v4, pick(p.dice, []int{5228, 5223})
-		for range p.turns(p.between(1, 3), 15*time.Minute, 3) {
+		for range p.turns(tempo{p.between(1, 3), 15 * time.Minute}, 3) {
 			p.moves(p.conn(s.v4, to, port, "ssl"), bytes{300, 3000}, bytes{300, 4000}, time.Minute, 28*time.Minute)
 		}
 	}},
@@ -424,7 +424,7 @@ var habits = []habit{
 	}},
 	// The monitoring: every server on its port, as regular as a beacon.
 	{70, regular, nobody, func(p *plan, _ *station) {
-		for i := range p.turns(len(p.servers), 300*time.Millisecond, 30) {
+		for i := range p.turns(tempo{len(p.servers), 300 * time.Millisecond}, 30) {
 			switch server, port := p.servers[i], [...]int{25, 443, 443, 22, 53, 389, 445, 8080, 5432, 443, 22, 9090}[i]; {
 			case server == p.monitor:
 			case port == 8080:
@@ -505,7 +505,7 @@ var mishaps = []struct {
 	// A phone that does not know yet of the new password.
 	{somebody, func(p *plan, s *station) {
 		gap := p.delay(4*time.Second, 40*time.Second)
-		for range p.turns(p.between(6, 14), gap, 10) {
+		for range p.turns(tempo{p.between(6, 14), gap}, 10) {
 			p.login(s.v4, p.mail, "imap", s.user, false)
 		}
 		p.login(s.v4, p.mail, "imap", s.user, p.chance(70))
@@ -545,7 +545,7 @@ var mishaps = []struct {
 	// The partner's program after its weekend.
 	{nobody, func(p *plan, _ *station) {
 		gap := p.delay(150*time.Millisecond, 900*time.Millisecond)
-		for range p.turns(p.between(40, 120), gap, 60) {
+		for range p.turns(tempo{p.between(40, 120), gap}, 60) {
 			p.order()
 		}
 	}},
@@ -576,7 +576,7 @@ var mishaps = []struct {
 	}},
 	// A printer's set-up program, which tries a whole subnet.
 	{somebody, func(p *plan, s *station) {
-		for i := range p.turns(p.between(15, 40), 300*time.Millisecond, 20) {
+		for i := range p.turns(tempo{p.between(15, 40), 300 * time.Millisecond}, 20) {
 			e := p.conn(s.v4, p.host(3, 1+i), 9100, "")
 			if e.Destination.IP == p.printer {
 				p.moved(e, 200, 900, 40*time.Millisecond)
@@ -588,7 +588,7 @@ var mishaps = []struct {
 }
 
 // loadPart loads a part of a page.
-func (p *plan) loadPart(s *station, to *site) {
+func (p *plan) loadPart(s *station, to *station) {
 	switch k := p.below(100); {
 	case k < 12:
 		path, status := pick(p.dice, webPaths), 200
@@ -606,7 +606,7 @@ func (p *plan) loadPart(s *station, to *site) {
 }
 
 // tls adds a web connection whose content is not seen.
-func (p *plan) tls(s *station, to *site, sent, received int, took time.Duration) *event.Event {
+func (p *plan) tls(s *station, to *station, sent, received int, took time.Duration) *event.Event {
 	from, dst := s.v4, to.v4
 	if s.v6.IsValid() && to.v6.IsValid() && p.chance(70) {
 		from, dst = s.v6, to.v6

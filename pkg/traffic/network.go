@@ -25,20 +25,15 @@ type network struct {
 	branches                                        []netip.Addr // offices whose people come in from one public address
 	partner, probe, crawler, offsite, retired       netip.Addr   // retired: a server that was switched off and is still asked for
 	upstream                                        netip.Addr
-	sites                                           []site
+	sites                                           []station // websites and the like
 }
 
-// station is a workstation and who sits there.
+// station is a workstation and who sits there, or a place on the internet.
 type station struct {
 	v4, v6 netip.Addr // v6 invalid where it has none
+	name   string     // of a website
 	user   string
 	agent  string // user agent of its browser
-}
-
-// site is a place on the internet.
-type site struct {
-	name   string
-	v4, v6 netip.Addr
 }
 
 func newNetwork(d *dice, stations int) *network {
@@ -77,7 +72,7 @@ func newNetwork(d *dice, stations int) *network {
 	}
 	n.partner, n.probe, n.crawler, n.offsite, n.upstream = d.outside(), d.outside(), d.outside(), d.outside(), d.outside()
 	for _, name := range siteNames {
-		s := site{name: name, v4: d.outside()}
+		s := station{name: name, v4: d.outside()}
 		if d.chance(60) {
 			s.v6 = d.outside6()
 		}

@@ -40,44 +40,37 @@ func (p *plan) incident(step, tactic string, techniques ...string) {
 	p.truth = &event.Truth{Incident: name + "-" + p.run, Scenario: p.scenario, Tactic: tactic, Techniques: techniques}
 }
 
-// size draws how many events an incident has: from fewest to most, but in
-// small runs no more than needed.
-func (p *plan) size(fewest, most int) int {
-	return p.spread(fewest, max(fewest, min(most, p.most)))
+// tempo is how many turns an incident has, and the time between them.
+type tempo struct {
+	n   int
+	gap time.Duration
 }
 
-// pace draws the time between the n events of an incident. It is slow only
-// where half of the time that is left suffices: the incident, and the steps
-// after it, end before the run does.
-func (p *plan) pace(n int, fast, slow time.Duration) time.Duration {
-	return p.delay(fast, max(fast, min(slow, (p.until-p.at)/time.Duration(2*n))))
+// tempo draws from fewest to most turns, but in small runs no more than needed,
+// and a pace from fast to slow. It is slow only where half of the time that is
+// left suffices: the incident, and the steps after it, end before the run does.
+func (p *plan) tempo(fewest, most int, fast, slow time.Duration) tempo {
+	return p.tempoOf(1, fewest, most, fast, slow)
 }
 
-// tempo draws the size of an incident, and its pace.
-func (p *plan) tempo(fewest, most int, fast, slow time.Duration) (n int, gap time.Duration) {
-	n = p.size(fewest, most)
-	return n, p.pace(n, fast, slow)
+// tempoOf is tempo where a turn has several events.
+func (p *plan) tempoOf(events, fewest, most int, fast, slow time.Duration) tempo {
+	n := p.spread(fewest, max(fewest, min(most, p.most)))
+	return tempo{n, p.delay(fast, max(fast, min(slow, (p.until-p.at)/time.Duration(2*events*n))))}
 }
 
-// paced yields the turns of an incident whose tempo is drawn when it begins.
-func (p *plan) paced(fewest, most int, fast, slow time.Duration, percent int) iter.Seq[int] {
+// turns yields the numbers of t's turns, from 0, and lets its gap pass after
+// each, up to percent of it more or less. A turn in which nothing happened takes
+// no time.
+func (p *plan) turns(t tempo, percent int) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		n, gap := p.tempo(fewest, most, fast, slow)
-		p.turns(n, gap, percent)(yield)
-	}
-}
-
-// turns yields 0 to n-1, and lets gap pass after each, up to percent of it more
-// or less. A turn in which nothing happened takes no time.
-func (p *plan) turns(n int, gap time.Duration, percent int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for i := range n {
+		for i := range t.n {
 			before := len(p.events)
 			if !yield(i) {
 				return
 			}
 			if len(p.events) > before {
-				p.wait(p.jitter(gap, percent))
+				p.wait(p.jitter(t.gap, percent))
 			}
 		}
 	}
@@ -119,7 +112,7 @@ func (p *plan) server(not netip.Addr) netip.Addr {
 
 func (p *plan) resolver() netip.Addr { return p.resolvers[p.below(2)] }
 
-func (p *plan) anySite() *site { return &p.sites[p.below(len(p.sites))] }
+func (p *plan) anySite() *station { return &p.sites[p.below(len(p.sites))] }
 
 // add adds an event that happens now.
 func (p *plan) add(dataset, category, action string, from, to netip.Addr, port int) *event.Event {
@@ -214,7 +207,7 @@ func (p *plan) query(from, resolver netip.Addr, name, kind, code, answers string
 }
 
 // resolve looks up a host of the internet as a browser does.
-func (p *plan) resolve(from netip.Addr, s *site) {
+func (p *plan) resolve(from netip.Addr, s *station) {
 	resolver := p.resolver()
 	if s.v6.IsValid() && p.chance(40) {
 		p.query(from, resolver, s.name, "AAAA", "NOERROR", s.v6.String())
