@@ -260,7 +260,8 @@ var scenarios = []scenario{
 			if leaks && p.chance(40) {
 				p.query(s.v4, p.resolvers[0], p.text(56, base32)+".onion", "A", "NXDOMAIN", "")
 			} else {
-				p.moves(p.conn(s.v4, p.outside(), pick(p.dice, []int{9001, 9001, 9001, 9030}), "ssl"), bytes{3000, 900000}, bytes{5000, 9e6}, 10*time.Second, 10*time.Minute)
+				relay, port := p.outside(), pick(p.dice, []int{9001, 9001, 9001, 9030})
+				p.moves(p.conn(s.v4, relay, port, "ssl"), bytes{3000, 900000}, bytes{5000, 9e6}, 10*time.Second, 10*time.Minute)
 			}
 		}
 	}},
@@ -270,8 +271,7 @@ var scenarios = []scenario{
 		for range p.turns(p.tempoOf(2, 2, 12, 2*time.Second, 2*time.Minute), 60) {
 			relay := p.outside()
 			name := tool.relay + strconv.FormatInt(int64(p.below(5000)), 36) + tool.domain
-			e := p.call(s.v4, name, relay, tool.port, "ssl")
-			p.moves(e, bytes{3000, 90e6}, bytes{3000, 9e6}, 10*time.Second, time.Hour)
+			p.moves(p.call(s.v4, name, relay, tool.port, "ssl"), bytes{3000, 90e6}, bytes{3000, 9e6}, 10*time.Second, time.Hour)
 		}
 	}},
 	{"tool-transfer", 1, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) { p.fetchTool(s.v4, "") }},

@@ -38,7 +38,20 @@ var habits = []habit{
 				p.resolve(s.v4, to)
 			}
 			for range p.times(1, 3, time.Millisecond, 700*time.Millisecond) {
-				p.loadPart(s, to)
+				switch k := p.below(100); {
+				case k < 12:
+					path, status := pick(p.dice, webPaths), 200
+					if p.chance(6) {
+						status = pick(p.dice, []int{301, 304, 404, 404, 403})
+					}
+					p.request(s.v4, to.v4, "GET", to.name, path, "", s.agent, status, p.spread(300, 400000))
+				case k < 13: // servers of the internet are down at times
+					p.unanswered(p.conn(s.v4, to.v4, 443, ""))
+				case k < 14:
+					p.tls(s, to, p.spread(200, 4000), 0, time.Millisecond).ConnState = "RSTO"
+				default:
+					p.tls(s, to, p.spread(600, 60000), p.spread(2000, 4000000), p.delay(50*time.Millisecond, 2*time.Minute))
+				}
 			}
 		}
 	}},
@@ -50,18 +63,16 @@ var habits = []habit{
 		}
 	}},
 	// The company's own web application, forgotten links included.
-	{50, human, somebody, func(p *plan, s *station) {
-		for range p.times(2, 9, 50*time.Millisecond, 15*time.Second) {
-			method, path, status := "GET", pick(p.dice, intranetPaths), 200
-			if p.chance(4) {
-				path, status = "/wiki/"+pick(p.dice, words)+"-"+pick(p.dice, words), 404
-			}
-			if p.chance(15) {
-				method = "POST"
-			}
-			p.request(s.v4, p.app, method, "intranet."+p.domain, path, "", s.agent, status, p.spread(400, 90000))
+	{50, human, somebody, often(2, 9, 50*time.Millisecond, 15*time.Second, func(p *plan, s *station) {
+		method, path, status := "GET", pick(p.dice, intranetPaths), 200
+		if p.chance(4) {
+			path, status = "/wiki/"+pick(p.dice, words)+"-"+pick(p.dice, words), 404
 		}
-	}},
+		if p.chance(15) {
+			method = "POST"
+		}
+		p.request(s.v4, p.app, method, "intranet."+p.domain, path, "", s.agent, status, p.spread(400, 90000))
+	})},
 	// Mail, read and at times written.
 	{50, human, somebody, func(p *plan, s *station) {
 		if p.chance(30) {
@@ -101,7 +112,8 @@ var habits = []habit{
 		p.login(s.v4, dc, "kerberos", s.user, true)
 		p.pause(5*time.Millisecond, 300*time.Millisecond)
 		for range p.times(1, 3, time.Millisecond, 200*time.Millisecond) {
-			p.moves(p.conn(s.v4, dc, pick(p.dice, []int{389, 88, 135, 445}), "krb"), bytes{300, 5000}, bytes{300, 20000}, time.Millisecond, time.Second)
+			port := pick(p.dice, []int{389, 88, 135, 445})
+			p.moves(p.conn(s.v4, dc, port, "krb"), bytes{300, 5000}, bytes{300, 20000}, time.Millisecond, time.Second)
 		}
 	}},
 	// One of the IT's people on the jump host, who goes on from there to a server
@@ -158,7 +170,8 @@ var habits = []habit{
 	}},
 	// Printed pages.
 	{8, human, somebody, func(p *plan, s *station) {
-		p.moves(p.conn(s.v4, p.printer, pick(p.dice, []int{9100, 631}), ""), bytes{20000, 20e6}, bytes{100, 2000}, 100*time.Millisecond, 40*time.Second)
+		port := pick(p.dice, []int{9100, 631})
+		p.moves(p.conn(s.v4, p.printer, port, ""), bytes{20000, 20e6}, bytes{100, 2000}, 100*time.Millisecond, 40*time.Second)
 	}},
 	// Names that do not exist: typing errors, search suffixes and the three random
 	// names by which browsers find out whether answers are forged.
@@ -247,15 +260,13 @@ var habits = []habit{
 		}
 	}},
 	// A search engine: one path after the other, some of them gone.
-	{12, anytime, nobody, func(p *plan, _ *station) {
-		for range p.times(3, 10, 2*time.Second, 30*time.Second) {
-			path, status := pick(p.dice, publicPaths), 200
-			if p.chance(12) {
-				path, status = p.archived(), 404
-			}
-			p.requestWebsite(p.crawler, "GET", path, "", crawlerAgent, status, p.spread(900, 90000))
+	{12, anytime, nobody, often(3, 10, 2*time.Second, 30*time.Second, func(p *plan, _ *station) {
+		path, status := pick(p.dice, publicPaths), 200
+		if p.chance(12) {
+			path, status = p.archived(), 404
 		}
-	}},
+		p.requestWebsite(p.crawler, "GET", path, "", crawlerAgent, status, p.spread(900, 90000))
+	})},
 	// The mail server at work. Its questions are as long and as many as those of a
 	// tunnel: SPF and DKIM keys as TXT, senders looked up backwards, and block lists
 	// whose answer for an honest sender is NXDOMAIN.
@@ -320,20 +331,22 @@ var habits = []habit{
 		}
 		to := p.sites[24+p.below(10)].v4
 		for range p.times(1, 4, time.Second, time.Minute) {
-			p.request(from, to, "GET", domain, path, "", agent, 206, p.spread(1000000, 900000000))
+			p.request(from, to, "GET", domain, path, "", agent, 206, p.spread(1e6, 900e6))
 		}
 	}},
 	// An antivirus program that asks by DNS whether a file is known: the file's hash
 	// is part of the name.
-	{8, anytime, somebody, func(p *plan, s *station) {
-		for range p.times(1, 3, 10*time.Millisecond, 5*time.Second) {
-			p.query(s.v4, p.resolver(), p.text(26, base32)+".avqs.mcafee.com", "A", "NOERROR", "127.0.0.1")
-		}
-	}},
-	// What machines say to all: nobody answers.
+	{8, anytime, somebody, often(1, 3, 10*time.Millisecond, 5*time.Second, func(p *plan, s *station) {
+		p.query(s.v4, p.resolver(), p.text(26, base32)+".avqs.mcafee.com", "A", "NOERROR", "127.0.0.1")
+	})},
+	// What machines say to all by SSDP, LLMNR and mDNS: nobody answers.
 	{25, anytime, somebody, func(p *plan, s *station) {
-		to := pick(p.dice, multicasts)
-		e := p.udp(s.v4, to.group, to.port, to.protocol)
+		to := pick(p.dice, []struct {
+			group    [4]byte
+			port     int
+			protocol string
+		}{{[4]byte{239, 255, 255, 250}, 1900, ""}, {[4]byte{224, 0, 0, 252}, 5355, "dns"}, {[4]byte{224, 0, 0, 251}, 5353, "dns"}})
+		e := p.udp(s.v4, netip.AddrFrom4(to.group), to.port, to.protocol)
 		e.ConnState = "S0"
 		count(&e.Source, p.between(40, 700), p.between(1, 4))
 		e.Destination.Packets = event.Known(0)
@@ -358,18 +371,17 @@ var habits = []habit{
 		}
 	}},
 	// The application at its database.
-	{40, anytime, nobody, func(p *plan, _ *station) {
-		for range p.times(2, 10, time.Millisecond, 2*time.Second) {
-			p.moves(p.conn(p.app, p.database, 5432, "postgresql"), bytes{300, 90000}, bytes{500, 2e6}, 500*time.Microsecond, 4*time.Second)
-		}
-	}},
+	{40, anytime, nobody, often(2, 10, time.Millisecond, 2*time.Second, func(p *plan, _ *station) {
+		p.moves(p.conn(p.app, p.database, 5432, "postgresql"), bytes{300, 90000}, bytes{500, 2e6}, 500*time.Microsecond, 4*time.Second)
+	})},
 	// The domain controllers among themselves, and servers that send their logs or
 	// are asked how they are.
 	{20, anytime, nobody, func(p *plan, _ *station) {
 		i := p.below(2)
 		switch p.below(3) {
 		case 0:
-			p.moves(p.conn(p.resolvers[i], p.resolvers[1-i], pick(p.dice, []int{135, 389, 445, 49668}), "dce_rpc"), bytes{500, 90000}, bytes{500, 900000}, time.Millisecond, 10*time.Second)
+			port := pick(p.dice, []int{135, 389, 445, 49668})
+			p.moves(p.conn(p.resolvers[i], p.resolvers[1-i], port, "dce_rpc"), bytes{500, 90000}, bytes{500, 900000}, time.Millisecond, 10*time.Second)
 		case 1:
 			e := p.udp(p.server(p.monitor), p.monitor, 514, "syslog")
 			e.ConnState = "S0"
@@ -447,17 +459,13 @@ var habits = []habit{
 		p.request(p.vpn, p.web, "GET", p.web.String(), "/healthz", "", "HAProxy/health", 404, 180)
 	}},
 	// Another company's program that talks to the website.
-	{15, anytime, nobody, func(p *plan, _ *station) {
-		for range p.times(3, 15, 200*time.Millisecond, 4*time.Second) {
-			p.order()
-		}
-	}},
+	{15, anytime, nobody, often(3, 15, 200*time.Millisecond, 4*time.Second, func(p *plan, _ *station) {
+		p.order()
+	})},
 	// An old interface to a partner: files leave the house in clear, but small ones.
-	{3, anytime, nobody, func(p *plan, _ *station) {
-		for range p.times(1, 4, time.Second, 20*time.Second) {
-			p.moves(p.conn(p.app, p.partner, 21, "ftp"), bytes{2000, 4e6}, bytes{300, 2000}, 200*time.Millisecond, 20*time.Second)
-		}
-	}},
+	{3, anytime, nobody, often(1, 4, time.Second, 20*time.Second, func(p *plan, _ *station) {
+		p.moves(p.conn(p.app, p.partner, 21, "ftp"), bytes{2000, 4e6}, bytes{300, 2000}, 200*time.Millisecond, 20*time.Second)
+	})},
 	// Pings by somebody who wonders whether the internet is there.
 	{3, anytime, somebody, func(p *plan, s *station) {
 		e := p.ping(s.v4, p.anySite().v4)
@@ -522,9 +530,8 @@ var mishaps = []struct {
 	}},
 	// A supplier who may look at a machine.
 	{somebody, func(p *plan, s *station) {
-		relay := p.outside()
-		e := p.call(s.v4, "relay-"+p.text(8, lowerHex)+".net.anydesk.com", relay, 443, "ssl")
-		p.moves(e, bytes{3e6, 90e6}, bytes{300000, 9e6}, 5*time.Minute, time.Hour)
+		relay, name := p.outside(), "relay-"+p.text(8, lowerHex)+".net.anydesk.com"
+		p.moves(p.call(s.v4, name, relay, 443, "ssl"), bytes{3e6, 90e6}, bytes{300000, 9e6}, 5*time.Minute, time.Hour)
 	}},
 	// A developer who tries something out.
 	{somebody, func(p *plan, s *station) {
@@ -537,11 +544,9 @@ var mishaps = []struct {
 		p.request(s.v4, host, "GET", host.String(), path, "", agent, 200, p.spread(5000, 50e6))
 	}},
 	// The search engine after the website was rebuilt.
-	{nobody, func(p *plan, _ *station) {
-		for range p.times(15, 40, time.Second, 12*time.Second) {
-			p.requestWebsite(p.crawler, "GET", p.archived()+"-"+pick(p.dice, words), "", crawlerAgent, 404, 700)
-		}
-	}},
+	{nobody, often(15, 40, time.Second, 12*time.Second, func(p *plan, _ *station) {
+		p.requestWebsite(p.crawler, "GET", p.archived()+"-"+pick(p.dice, words), "", crawlerAgent, 404, 700)
+	})},
 	// The partner's program after its weekend.
 	{nobody, func(p *plan, _ *station) {
 		gap := p.delay(150*time.Millisecond, 900*time.Millisecond)
@@ -550,30 +555,24 @@ var mishaps = []struct {
 		}
 	}},
 	// A download from strangers, each asked for a part of a file; most are away.
-	{somebody, func(p *plan, s *station) {
-		for range p.times(12, 30, time.Second, 40*time.Second) {
-			e := p.conn(s.v4, p.outside(), pick(p.dice, []int{6881, 51413, p.between(10000, 60000)}), "")
-			if p.chance(60) {
-				p.unanswered(e)
-			} else {
-				p.moves(e, bytes{900, 4e6}, bytes{900, 40e6}, time.Second, 5*time.Minute)
-			}
+	{somebody, often(12, 30, time.Second, 40*time.Second, func(p *plan, s *station) {
+		e := p.conn(s.v4, p.outside(), pick(p.dice, []int{6881, 51413, p.between(10000, 60000)}), "")
+		if p.chance(60) {
+			p.unanswered(e)
+		} else {
+			p.moves(e, bytes{900, 4e6}, bytes{900, 40e6}, time.Second, 5*time.Minute)
 		}
-	}},
+	})},
 	// An antivirus program that looks up every file of an archive.
-	{somebody, func(p *plan, s *station) {
-		for range p.times(10, 40, 100*time.Millisecond, 6*time.Second) {
-			name := p.text(26, base32) + "." + p.text(p.between(8, 30), base32) + ".avqs.mcafee.com"
-			p.query(s.v4, p.resolvers[0], name, "A", "NOERROR", "127.0.0.1")
-		}
-	}},
+	{somebody, often(10, 40, 100*time.Millisecond, 6*time.Second, func(p *plan, s *station) {
+		name := p.text(26, base32) + "." + p.text(p.between(8, 30), base32) + ".avqs.mcafee.com"
+		p.query(s.v4, p.resolvers[0], name, "A", "NOERROR", "127.0.0.1")
+	})},
 	// One of the IT's people who helps many others.
-	{nobody, func(p *plan, _ *station) {
+	{nobody, often(3, 7, time.Minute, 8*time.Minute, func(p *plan, _ *station) {
 		helper := &p.stations[0]
-		for range p.times(3, 7, time.Minute, 8*time.Minute) {
-			p.login(helper.v4, p.stations[1+p.below(len(p.stations)-1)].v4, "rdp", helper.user, true)
-		}
-	}},
+		p.login(helper.v4, p.stations[1+p.below(len(p.stations)-1)].v4, "rdp", helper.user, true)
+	})},
 	// A printer's set-up program, which tries a whole subnet.
 	{somebody, func(p *plan, s *station) {
 		for i := range p.turns(tempo{p.between(15, 40), 300 * time.Millisecond}, 20) {
@@ -585,24 +584,6 @@ var mishaps = []struct {
 			}
 		}
 	}},
-}
-
-// loadPart loads a part of a page.
-func (p *plan) loadPart(s *station, to *station) {
-	switch k := p.below(100); {
-	case k < 12:
-		path, status := pick(p.dice, webPaths), 200
-		if p.chance(6) {
-			status = pick(p.dice, []int{301, 304, 404, 404, 403})
-		}
-		p.request(s.v4, to.v4, "GET", to.name, path, "", s.agent, status, p.spread(300, 400000))
-	case k < 13: // servers of the internet are down at times
-		p.unanswered(p.conn(s.v4, to.v4, 443, ""))
-	case k < 14:
-		p.tls(s, to, p.spread(200, 4000), 0, time.Millisecond).ConnState = "RSTO"
-	default:
-		p.tls(s, to, p.spread(600, 60000), p.spread(2000, 4000000), p.delay(50*time.Millisecond, 2*time.Minute))
-	}
 }
 
 // tls adds a web connection whose content is not seen.
@@ -643,14 +624,4 @@ var (
 	serviceAccounts = []string{"svc-mail", "svc-web", "svc-git", "svc-app", "svc-backup", "svc-print"}
 	words           = []string{"river", "stone", "maple", "copper", "winter", "garden", "silver", "harvest", "lantern", "meadow", "signal", "anchor", "velvet", "canyon", "ember", "falcon", "quartz", "summit", "timber", "willow"}
 	mistypedNames   = []string{"wwww.wikipedia.org", "gihtub.com", "goolge.com", "outlok.office.com", "wikipeda.org", "stackoverfow.com"}
-
-	multicasts = []struct {
-		group    netip.Addr
-		port     int
-		protocol string
-	}{
-		{netip.AddrFrom4([4]byte{239, 255, 255, 250}), 1900, ""}, // SSDP
-		{netip.AddrFrom4([4]byte{224, 0, 0, 252}), 5355, "dns"},  // LLMNR
-		{netip.AddrFrom4([4]byte{224, 0, 0, 251}), 5353, "dns"},  // mDNS
-	}
 )

@@ -89,6 +89,15 @@ func (p *plan) times(low, high int, short, long time.Duration) iter.Seq[int] {
 	}
 }
 
+// often is an activity that does as times says.
+func often(low, high int, short, long time.Duration, do func(*plan, *station)) func(*plan, *station) {
+	return func(p *plan, s *station) {
+		for range p.times(low, high, short, long) {
+			do(p, s)
+		}
+	}
+}
+
 // pause lets a time pass that is drawn from short to long.
 func (p *plan) pause(short, long time.Duration) { p.wait(p.delay(short, long)) }
 
@@ -209,11 +218,11 @@ func (p *plan) query(from, resolver netip.Addr, name, kind, code, answers string
 // resolve looks up a host of the internet as a browser does.
 func (p *plan) resolve(from netip.Addr, s *station) {
 	resolver := p.resolver()
+	kind, to := "A", s.v4
 	if s.v6.IsValid() && p.chance(40) {
-		p.query(from, resolver, s.name, "AAAA", "NOERROR", s.v6.String())
-	} else {
-		p.query(from, resolver, s.name, "A", "NOERROR", s.v4.String())
+		kind, to = "AAAA", s.v6
 	}
+	p.query(from, resolver, s.name, kind, "NOERROR", to.String())
 	p.pause(time.Millisecond, 60*time.Millisecond)
 }
 
