@@ -29,9 +29,8 @@ const firstScenarios = 2
 // scenarios are the attacks, each drawn anew in its tools, speed and size. What
 // several of them do is a method below.
 var scenarios = []scenario{
-	// For those who write rules, and no default rule finds it: someone takes
-	// pictures of the company's cameras with a script. The recorder does so too: by
-	// another program.
+	// For those who write rules, and no default rule finds it: someone takes pictures of the company's cameras
+	// with a script. The recorder does so too: by another program.
 	{"exercise", 8, time.Minute, "TA0009", ids{"T1125"}, somebody, func(p *plan, s *station) {
 		for i := range p.turns(p.tempo(8, 90, 500*time.Millisecond, 20*time.Second), 30) {
 			p.photograph(s.v4, p.cameras[i%len(p.cameras)], "camgrab/0.9")
@@ -60,15 +59,14 @@ var scenarios = []scenario{
 		p.stealByFTP(entry, "exfiltration")
 	}},
 
-	// Open ports, looked for from within: those of one machine, or one service on
-	// many.
+	// Open ports, looked for from within: those of one machine, or one service on many.
 	{"port-scan", 25, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) {
 		if p.chance(50) {
 			p.incident("", "TA0007", "T1046")
 			p.scanPorts(s.v4, pick(p.dice, p.servers))
 		} else {
 			p.incident("", "TA0007", "T1046", "T1018")
-			p.sweep(s.v4, p.subnet())
+			p.sweep(s.v4, pick(p.dice, subnets))
 		}
 	}},
 	{"external-scan", 25, 30 * time.Second, "TA0043", ids{"T1595.001", "T1595.002", "T1595", "T1046"}, nobody, func(p *plan, _ *station) {
@@ -80,7 +78,7 @@ var scenarios = []scenario{
 	}},
 	// Pings to a subnet.
 	{"host-discovery", 25, 30 * time.Second, "TA0007", ids{"T1018", "T1046"}, somebody, func(p *plan, s *station) {
-		subnet := p.subnet()
+		subnet := pick(p.dice, subnets)
 		t := p.tempo(30, 254, time.Millisecond, 30*time.Second)
 		first := p.below(254)
 		for i := range p.turns(t, 50) {
@@ -178,18 +176,15 @@ var scenarios = []scenario{
 			}
 		}
 	}},
-	// Calls home by web requests that look like those of well-known tools in their
-	// default settings.
+	// Calls home by web requests that look like those of well-known tools in their default settings.
 	{"http-beacon", 16, 5 * time.Minute, "TA0011", ids{"T1071.001", "T1071", "T1571"}, somebody, func(p *plan, s *station) {
-		home := p.outside()
-		tool := pick(p.dice, beacons)
+		home, tool := p.outside(), pick(p.dice, beacons)
 		host := home.String()
 		if p.chance(40) {
 			host = p.badName()
 		}
 		t := p.tempo(16, 400, 4*time.Second, 5*time.Minute)
-		percent := pick(p.dice, []int{0, 10, 20, 37, 50})
-		path := pick(p.dice, tool.get)
+		percent, path := pick(p.dice, []int{0, 10, 20, 37, 50}), pick(p.dice, tool.get)
 		for range p.turns(t, percent) {
 			if p.chance(15) {
 				id := "id=" + strconv.Itoa(p.between(10000, 99999))
@@ -202,8 +197,7 @@ var scenarios = []scenario{
 	}},
 	// Data in names, as iodine, dnscat2 and scripts carry it.
 	{"dns-tunnel", 30, time.Minute, "TA0011", ids{"T1071.004", "T1572", "T1071", "T1048.003", "T1048", "T1041"}, somebody, func(p *plan, s *station) {
-		resolver := p.resolver()
-		domain := pick(p.dice, []string{"t.", "ns1.", "d.", ""}) + p.badName()
+		resolver, domain := p.resolver(), pick(p.dice, []string{"t.", "ns1.", "d.", ""})+p.badName()
 		kinds := pick(p.dice, [][]string{{"NULL"}, {"TXT"}, {"TXT", "CNAME", "MX"}, {"CNAME"}, {"A"}})
 		alphabet := pick(p.dice, []string{lowerHex, base32})
 		label, labels := p.between(34, 62), p.between(1, 3)
@@ -222,13 +216,11 @@ var scenarios = []scenario{
 			}
 		}
 	}},
-	// Looks for its master under names that an algorithm made: nearly all of them
-	// do not exist.
+	// Looks for its master under names that an algorithm made: nearly all of them do not exist.
 	{"dga", 20, time.Minute, "TA0011", ids{"T1568.002", "T1568", "T1071.004"}, somebody, func(p *plan, s *station) {
 		resolver := p.resolver()
 		tops := pick(p.dice, [][]string{{".com", ".net", ".org", ".info", ".biz"}, {".ru", ".su"}, {".top", ".xyz"}, {".com"}})
-		alphabet := pick(p.dice, []string{letters, letters, alphanums})
-		short := p.between(11, 18)
+		alphabet, short := pick(p.dice, []string{letters, letters, alphanums}), p.between(11, 18)
 		spelled := p.chance(15) // of words, as some families do
 		t := p.tempo(20, 500, 30*time.Millisecond, 2*time.Minute)
 		for i := range p.turns(t, 60) {
@@ -251,8 +243,7 @@ var scenarios = []scenario{
 			p.moves(p.ping(s.v4, home), bytes{30000, 9e6}, bytes{9000, 9e6}, 5*time.Second, time.Minute)
 		}
 	}},
-	// Leaves by relays of the Tor network, at times after names that only exist
-	// within it.
+	// Leaves by relays of the Tor network, at times after names that only exist within it.
 	{"tor", 6, time.Minute, "TA0011", ids{"T1090.003", "T1090", "T1571"}, somebody, func(p *plan, s *station) {
 		t := p.tempo(6, 60, time.Second, time.Minute)
 		leaks := p.chance(40)
@@ -277,26 +268,76 @@ var scenarios = []scenario{
 	{"tool-transfer", 1, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) { p.fetchTool(s.v4, "") }},
 	// Looks for weak spots of the website, and goes in if it finds one.
 	{"web-attack", 40, 2 * time.Minute, "", nil, outsider, func(p *plan, s *station) {
-		p.scanWebsite(s.v4)
+		p.incident("scan", "TA0043", "T1595.003", "T1595.002", "T1595", "T1190")
+		agent := pick(p.dice, webScanners)
+		if p.chance(40) {
+			agent = pick(p.dice, browsers)
+		}
+		for range p.turns(p.tempo(30, 1200, 5*time.Millisecond, 20*time.Second), 60) {
+			path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
+			if p.chance(60) {
+				path = "/" + pick(p.dice, words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
+			}
+			status := pick(p.dice, []int{404, 404, 404, 404, 404, 404, 404, 404, 403, 301, 200})
+			p.requestWebsite(s.v4, "GET", path, "", agent, status, p.spread(160, 9000))
+		}
 		p.rest()
-		p.exploitWebsite(s.v4)
+		p.incident("exploit", "TA0001", "T1190", "T1595.002", "T1595")
+		agent = pick(p.dice, browsers)
+		t := p.tempo(4, 40, 200*time.Millisecond, 15*time.Second)
+		kind := pick(p.dice, exploits)
+		for range p.turns(t, 60) {
+			if p.chance(20) {
+				kind = pick(p.dice, exploits)
+			}
+			x := pick(p.dice, kind)
+			status := pick(p.dice, []int{200, 200, 404, 403, 500})
+			p.requestWebsite(s.v4, x.method, x.path, x.query, cmp.Or(x.agent, agent), status, p.spread(200, 20000))
+		}
 		if p.chance(60) {
 			p.rest()
-			p.useWebShell(s.v4)
+			p.incident("web-shell", "TA0003", "T1505.003", "T1505", "T1190", "T1059")
+			path := pick(p.dice, []string{"/uploads/", "/images/", "/wp-content/uploads/2026/", "/files/", "/tmp/"}) +
+				pick(p.dice, []string{"shell.php", "cmd.php", "c99.php", "up.jsp", "x.aspx", "wso.php", "img.php"})
+			key, agent := pick(p.dice, []string{"cmd", "c", "exec", "command"}), pick(p.dice, []string{browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
+			for range p.turns(p.tempo(4, 25, 2*time.Second, 40*time.Second), 60) {
+				method := pick(p.dice, []string{"GET", "POST"})
+				p.requestWebsite(s.v4, method, path, key+"="+pick(p.dice, commands), agent, 200, p.spread(20, 9000))
+			}
 		}
 		if p.chance(40) {
 			p.rest()
 			p.fetchTool(p.web, "tool-transfer")
 		}
 	}},
+	// Data, stolen by FTP, to a store on the web, or over the way that orders come.
 	{"exfiltration", 3, 2 * time.Minute, "", nil, somebody, func(p *plan, s *station) {
 		switch k := p.below(10); {
 		case k < 2:
 			p.stealByFTP(s.v4, "")
 		case k < 7:
-			p.stealToCloud(s.v4)
+			p.incident("", "TA0010", "T1567.002", "T1567", "T1048.002", "T1048")
+			to, where := p.outside(), pick(p.dice, cloudStores)
+			agent := pick(p.dice, []string{"rclone/v1.68.2", where.agent, pick(p.dice, browsers)})
+			for range p.turns(p.tempo(4, 40, 2*time.Second, 40*time.Second), 50) {
+				e := p.request(s.v4, to, where.method, where.domain, where.path+p.text(14, alphanums), "", agent, 200, 400)
+				e.Destination.Port = event.Known(443)
+				p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
+			}
 		default:
-			p.stealOverC2(s.v4)
+			p.incident("", "TA0010", "T1041", "T1048.003", "T1048", "T1571", "T1071.001")
+			to := p.outside()
+			t := p.tempo(3, 20, 3*time.Second, time.Minute)
+			port, raw := p.between(1025, 65535), p.chance(50)
+			for range p.turns(t, 50) {
+				if raw {
+					p.moves(p.conn(s.v4, to, port, ""), bytes{30e6, 2e9}, bytes{900, 90000}, 4*time.Second, 5*time.Minute)
+					continue
+				}
+				path := pick(p.dice, []string{"/upload", "/gate.php", "/submit.php", "/api/data"})
+				e := p.request(s.v4, to, "POST", to.String(), path, "", browsers[0], 200, 100)
+				p.moved(e, p.spread(30e6, 900e6), p.between(60, 300), p.delay(4*time.Second, 5*time.Minute))
+			}
 		}
 	}},
 	// Connections, opened faster than a server can answer.
@@ -342,9 +383,6 @@ var scenarios = []scenario{
 func (p *plan) rest() {
 	p.pause(5*time.Second, max(6*time.Second, min(15*time.Minute, (p.until-p.at)/10)))
 }
-
-// subnet draws one of the company's subnets.
-func (p *plan) subnet() int { return pick(p.dice, []int{1, 2, 3, 8}) }
 
 // scanPorts tries many ports of targets, as nmap does by default: the common
 // ones in another order, then any. Behind a firewall they stay silent, else they
@@ -464,84 +502,11 @@ func (p *plan) fetchTool(to netip.Addr, step string) {
 	}
 }
 
-// scanWebsite asks for one path after the other, out of a list.
-func (p *plan) scanWebsite(from netip.Addr) {
-	p.incident("scan", "TA0043", "T1595.003", "T1595.002", "T1595", "T1190")
-	agent := pick(p.dice, webScanners)
-	if p.chance(40) {
-		agent = pick(p.dice, browsers)
-	}
-	for range p.turns(p.tempo(30, 1200, 5*time.Millisecond, 20*time.Second), 60) {
-		path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
-		if p.chance(60) {
-			path = "/" + pick(p.dice, words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
-		}
-		status := pick(p.dice, []int{404, 404, 404, 404, 404, 404, 404, 404, 403, 301, 200})
-		p.requestWebsite(from, "GET", path, "", agent, status, p.spread(160, 9000))
-	}
-}
-
-func (p *plan) exploitWebsite(from netip.Addr) {
-	p.incident("exploit", "TA0001", "T1190", "T1595.002", "T1595")
-	agent := pick(p.dice, browsers)
-	t := p.tempo(4, 40, 200*time.Millisecond, 15*time.Second)
-	kind := pick(p.dice, exploits)
-	for range p.turns(t, 60) {
-		if p.chance(20) {
-			kind = pick(p.dice, exploits)
-		}
-		x := pick(p.dice, kind)
-		status := pick(p.dice, []int{200, 200, 404, 403, 500})
-		p.requestWebsite(from, x.method, x.path, x.query, cmp.Or(x.agent, agent), status, p.spread(200, 20000))
-	}
-}
-
-func (p *plan) useWebShell(from netip.Addr) {
-	p.incident("web-shell", "TA0003", "T1505.003", "T1505", "T1190", "T1059")
-	path := pick(p.dice, []string{"/uploads/", "/images/", "/wp-content/uploads/2026/", "/files/", "/tmp/"}) +
-		pick(p.dice, []string{"shell.php", "cmd.php", "c99.php", "up.jsp", "x.aspx", "wso.php", "img.php"})
-	key := pick(p.dice, []string{"cmd", "c", "exec", "command"})
-	agent := pick(p.dice, []string{browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
-	for range p.turns(p.tempo(4, 25, 2*time.Second, 40*time.Second), 60) {
-		method := pick(p.dice, []string{"GET", "POST"})
-		p.requestWebsite(from, method, path, key+"="+pick(p.dice, commands), agent, 200, p.spread(20, 9000))
-	}
-}
-
 func (p *plan) stealByFTP(from netip.Addr, step string) {
 	p.incident(step, "TA0010", "T1048.003", "T1048", "T1041")
 	to := p.outside()
 	for range p.turns(p.tempo(3, 20, 3*time.Second, time.Minute), 50) {
 		p.moves(p.conn(from, to, 21, "ftp"), bytes{15e6, 2e9}, bytes{900, 9000}, 4*time.Second, 5*time.Minute)
-	}
-}
-
-func (p *plan) stealToCloud(from netip.Addr) {
-	p.incident("", "TA0010", "T1567.002", "T1567", "T1048.002", "T1048")
-	to := p.outside()
-	where := pick(p.dice, cloudStores)
-	agent := pick(p.dice, []string{"rclone/v1.68.2", where.agent, pick(p.dice, browsers)})
-	for range p.turns(p.tempo(4, 40, 2*time.Second, 40*time.Second), 50) {
-		e := p.request(from, to, where.method, where.domain, where.path+p.text(14, alphanums), "", agent, 200, 400)
-		e.Destination.Port = event.Known(443)
-		p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
-	}
-}
-
-func (p *plan) stealOverC2(from netip.Addr) {
-	p.incident("", "TA0010", "T1041", "T1048.003", "T1048", "T1571", "T1071.001")
-	to := p.outside()
-	t := p.tempo(3, 20, 3*time.Second, time.Minute)
-	port := p.between(1025, 65535)
-	raw := p.chance(50)
-	for range p.turns(t, 50) {
-		if raw {
-			p.moves(p.conn(from, to, port, ""), bytes{30e6, 2e9}, bytes{900, 90000}, 4*time.Second, 5*time.Minute)
-			continue
-		}
-		path := pick(p.dice, []string{"/upload", "/gate.php", "/submit.php", "/api/data"})
-		e := p.request(from, to, "POST", to.String(), path, "", browsers[0], 200, 100)
-		p.moved(e, p.spread(30e6, 900e6), p.between(60, 300), p.delay(4*time.Second, 5*time.Minute))
 	}
 }
 
@@ -559,6 +524,7 @@ type webExploit struct{ method, path, query, agent string }
 var (
 	commonPorts = []int{21, 22, 23, 25, 53, 80, 88, 110, 111, 119, 135, 137, 139, 143, 161, 179, 389, 427, 443, 444, 445, 465, 513, 514, 515, 543, 544, 548, 554, 587, 631, 636, 646, 873, 902, 990, 993, 995, 1025, 1026, 1027, 1080, 1110, 1433, 1521, 1720, 1723, 1755, 1883, 1900, 2000, 2049, 2121, 2375, 2717, 3000, 3128, 3268, 3306, 3389, 3690, 4899, 5000, 5009, 5051, 5060, 5190, 5357, 5432, 5601, 5631, 5666, 5800, 5900, 5985, 6000, 6379, 6443, 6646, 7001, 7070, 8000, 8008, 8009, 8080, 8081, 8443, 8888, 9000, 9090, 9100, 9200, 9999, 10000, 11211, 27017, 32768, 49152, 49153, 49154, 49155, 50000}
 
+	subnets      = []int{1, 2, 3, 8} // that are looked into
 	guessedUsers = []string{"root", "admin", "administrator", "user", "test", "oracle", "postgres", "ubuntu", "git", "backup"}
 
 	// beacons are the default web requests of command-and-control tools.

@@ -29,8 +29,7 @@ const (
 // habits is the company's ordinary traffic. Much of it looks like an attack
 // from some side: see the comments.
 var habits = []habit{
-	// Pages: names, some of them of content networks and as odd as an algorithm's,
-	// then connections.
+	// Pages: names, some of them of content networks and as odd as an algorithm's, then connections.
 	{330, human, somebody, func(p *plan, s *station) {
 		for range p.between(1, 4) {
 			to := p.anySite()
@@ -100,8 +99,7 @@ var habits = []habit{
 			}
 		}
 	}},
-	// Somebody's morning, or the return from a break: one of ten mistypes the
-	// password, up to four times.
+	// Somebody's morning, or the return from a break: one of ten mistypes the password, up to four times.
 	{45, human, somebody, func(p *plan, s *station) {
 		dc := p.resolver()
 		if p.chance(10) {
@@ -116,8 +114,7 @@ var habits = []habit{
 			p.moves(p.conn(s.v4, dc, port, "krb"), bytes{300, 5000}, bytes{300, 20000}, time.Millisecond, time.Second)
 		}
 	}},
-	// One of the IT's people on the jump host, who goes on from there to a server
-	// or two.
+	// One of the IT's people on the jump host, who goes on from there to a server or two.
 	{8, human, itPerson, func(p *plan, s *station) {
 		if p.chance(5) {
 			p.login(s.v4, p.jump, "ssh", s.user, false)
@@ -149,8 +146,8 @@ var habits = []habit{
 			p.moved(p.udp(s.v4, to.v4, pick(p.dice, []int{3478, 8801, 443}), ""), size, size, p.delay(5*time.Minute, 90*time.Minute))
 		}
 	}},
-	// Large files, put into the company's own storage on the web, and small ones
-	// into people's own, as one who steals them would.
+	// Large files, put into the company's own storage on the web, and small ones into people's own, as one who
+	// steals them would.
 	{3, human, somebody, func(p *plan, s *station) {
 		to := p.sites[10].v4
 		private := p.chance(15)
@@ -173,8 +170,8 @@ var habits = []habit{
 		port := pick(p.dice, []int{9100, 631})
 		p.moves(p.conn(s.v4, p.printer, port, ""), bytes{20000, 20e6}, bytes{100, 2000}, 100*time.Millisecond, 40*time.Second)
 	}},
-	// Names that do not exist: typing errors, search suffixes and the three random
-	// names by which browsers find out whether answers are forged.
+	// Names that do not exist: typing errors, search suffixes and the three random names by which browsers find
+	// out whether answers are forged.
 	{10, human, somebody, func(p *plan, s *station) {
 		resolver := p.resolver()
 		switch p.below(4) {
@@ -191,8 +188,7 @@ var habits = []habit{
 			}
 		}
 	}},
-	// A machine that tries IPv6 first and gets no answers, from one place after the
-	// other.
+	// A machine that tries IPv6 first and gets no answers, from one place after the other.
 	{6, human, somebody, func(p *plan, s *station) {
 		if !s.v6.IsValid() {
 			s = &p.stations[0]
@@ -226,8 +222,7 @@ var habits = []habit{
 			p.requestWebsite(s.v4, "POST", "/account/login", "", s.agent, 302, 600)
 		}
 	}},
-	// The guests' Wi-Fi, many phones behind one address: names of all kinds, some
-	// wrong.
+	// The guests' Wi-Fi, many phones behind one address: names of all kinds, some wrong.
 	{35, human, nobody, func(p *plan, _ *station) {
 		gateway := pick(p.dice, p.guests)
 		for range p.times(1, 6, 10*time.Millisecond, 4*time.Second) {
@@ -241,8 +236,8 @@ var habits = []habit{
 			p.moves(p.conn(gateway, to.v4, 443, "ssl"), bytes{600, 90000}, bytes{2000, 9e6}, 50*time.Millisecond, 5*time.Minute)
 		}
 	}},
-	// The people of an office elsewhere, who come in one after the other from one
-	// address, as in spraying; but few of them fail.
+	// The people of an office elsewhere, who come in one after the other from one address, as in spraying; but few
+	// of them fail.
 	{12, human, nobody, func(p *plan, _ *station) {
 		branch := pick(p.dice, p.branches)
 		for range p.times(1, 6, 2*time.Second, 2*time.Minute) {
@@ -267,9 +262,8 @@ var habits = []habit{
 		}
 		p.requestWebsite(p.crawler, "GET", path, "", crawlerAgent, status, p.spread(900, 90000))
 	})},
-	// The mail server at work. Its questions are as long and as many as those of a
-	// tunnel: SPF and DKIM keys as TXT, senders looked up backwards, and block lists
-	// whose answer for an honest sender is NXDOMAIN.
+	// The mail server at work. Its questions are as long and as many as those of a tunnel: SPF and DKIM keys as
+	// TXT, senders looked up backwards, and block lists whose answer for an honest sender is NXDOMAIN.
 	{40, anytime, nobody, func(p *plan, _ *station) {
 		resolver, peer, sender := p.resolver(), p.outside(), pick(p.dice, mailDomains)
 		ask := func(name, kind, code, answer string) {
@@ -295,8 +289,7 @@ var habits = []habit{
 		ask(selector+"._domainkey."+sender, "TXT", "NOERROR",
 			"v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC"+p.text(60, alphanums))
 	}},
-	// A resolver that asks on behalf of all: many questions, many of them for names
-	// that do not exist.
+	// A resolver that asks on behalf of all: many questions, many of them for names that do not exist.
 	{25, anytime, nobody, func(p *plan, _ *station) {
 		resolver := p.resolver()
 		for range p.times(1, 5, time.Millisecond, 200*time.Millisecond) {
@@ -334,8 +327,7 @@ var habits = []habit{
 			p.request(from, to, "GET", domain, path, "", agent, 206, p.spread(1e6, 900e6))
 		}
 	}},
-	// An antivirus program that asks by DNS whether a file is known: the file's hash
-	// is part of the name.
+	// An antivirus program that asks by DNS whether a file is known: the file's hash is part of the name.
 	{8, anytime, somebody, often(1, 3, 10*time.Millisecond, 5*time.Second, func(p *plan, s *station) {
 		p.query(s.v4, p.resolver(), p.text(26, base32)+".avqs.mcafee.com", "A", "NOERROR", "127.0.0.1")
 	})},
@@ -362,8 +354,8 @@ var habits = []habit{
 		count(&e.Source, 48, 1)
 		count(&e.Destination, 48, 1)
 	}},
-	// A connection that a phone or a browser keeps to its maker, small and as
-	// regular as a beacon, on a port of its own.
+	// A connection that a phone or a browser keeps to its maker, small and as regular as a beacon, on a port of
+	// its own.
 	{8, anytime, somebody, func(p *plan, s *station) {
 		to, port := p.sites[14+p.below(5)].v4, pick(p.dice, []int{5228, 5223})
 		for range p.turns(tempo{p.between(1, 3), 15 * time.Minute}, 3) {
@@ -374,8 +366,7 @@ var habits = []habit{
 	{40, anytime, nobody, often(2, 10, time.Millisecond, 2*time.Second, func(p *plan, _ *station) {
 		p.moves(p.conn(p.app, p.database, 5432, "postgresql"), bytes{300, 90000}, bytes{500, 2e6}, 500*time.Microsecond, 4*time.Second)
 	})},
-	// The domain controllers among themselves, and servers that send their logs or
-	// are asked how they are.
+	// The domain controllers among themselves, and servers that send their logs or are asked how they are.
 	{20, anytime, nobody, func(p *plan, _ *station) {
 		i := p.below(2)
 		switch p.below(3) {
@@ -395,11 +386,9 @@ var habits = []habit{
 		dc := p.resolver()
 		p.login(p.server(dc), dc, "ldap", pick(p.dice, serviceAccounts), true)
 	}},
-	// A scheduled job whose password was changed: it fails at regular times, all
-	// day.
+	// A scheduled job whose password was changed: it fails at regular times, all day.
 	{3, regular, nobody, func(p *plan, _ *station) { p.login(p.app, p.files, "smb", "svc-reports", false) }},
-	// Backups: gigabytes, within the house and to a data centre outside, as a thief
-	// would move them.
+	// Backups: gigabytes, within the house and to a data centre outside, as a thief would move them.
 	{4, anytime, nobody, func(p *plan, _ *station) {
 		from, to, port, protocol := p.server(p.backup), p.backup, 445, "smb"
 		switch p.below(6) {
@@ -412,9 +401,9 @@ var habits = []habit{
 			p.moves(p.conn(from, to, port, protocol), bytes{50e6, 20e9}, bytes{90000, 9e6}, 20*time.Second, time.Hour)
 		}
 	}},
-	// The IT's own scanner. It knows the servers and what they should offer, goes
-	// slowly from one to the next and finds nearly all ports open: by that, and not
-	// by its address, it can be told from a stranger who tries doors.
+	// The IT's own scanner. It knows the servers and what they should offer, goes slowly from one to the next and
+	// finds nearly all ports open: by that, and not by its address, it can be told from a stranger who tries
+	// doors.
 	{12, anytime, nobody, func(p *plan, _ *station) {
 		server := pick(p.dice, p.servers)
 		ports := []int{22, 80, 135, 443, 445, 3389, 5985, 8443, 9100}
@@ -480,8 +469,7 @@ var habits = []habit{
 			p.moves(p.conn(s.v4, p.sites[i].v4, port, "ssl"), bytes{800, 90000}, bytes{3000, 30e6}, 100*time.Millisecond, 10*time.Minute)
 		}
 	}},
-	// The video recorder, which streams from all cameras and takes a still picture
-	// now and then.
+	// The video recorder, which streams from all cameras and takes a still picture now and then.
 	{10, regular, nobody, func(p *plan, _ *station) {
 		camera := pick(p.dice, p.cameras)
 		if p.chance(30) {
