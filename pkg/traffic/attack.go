@@ -76,7 +76,6 @@ var scenarios = []scenario{
 			p.sweep(p.outside(), 1)
 		}
 	}},
-	// Pings to a subnet.
 	{"host-discovery", 25, 30 * time.Second, "TA0007", ids{"T1018", "T1046"}, somebody, func(p *plan, s *station) {
 		subnet := pick(p.dice, subnets)
 		t := p.tempo(30, 254, time.Millisecond, 30*time.Second)
@@ -236,7 +235,6 @@ var scenarios = []scenario{
 			p.query(s.v4, resolver, name, "A", "NXDOMAIN", "")
 		}
 	}},
-	// Data in pings.
 	{"icmp-tunnel", 6, time.Minute, "TA0011", ids{"T1095", "T1572", "T1048.003", "T1048"}, somebody, func(p *plan, s *station) {
 		home := p.outside()
 		for range p.turns(p.tempo(6, 40, 2*time.Second, 2*time.Minute), 50) {
@@ -522,8 +520,7 @@ func (p *plan) botnet(n int) []netip.Addr {
 type webExploit struct{ method, path, query, agent string }
 
 var (
-	commonPorts = []int{21, 22, 23, 25, 53, 80, 88, 110, 111, 119, 135, 137, 139, 143, 161, 179, 389, 427, 443, 444, 445, 465, 513, 514, 515, 543, 544, 548, 554, 587, 631, 636, 646, 873, 902, 990, 993, 995, 1025, 1026, 1027, 1080, 1110, 1433, 1521, 1720, 1723, 1755, 1883, 1900, 2000, 2049, 2121, 2375, 2717, 3000, 3128, 3268, 3306, 3389, 3690, 4899, 5000, 5009, 5051, 5060, 5190, 5357, 5432, 5601, 5631, 5666, 5800, 5900, 5985, 6000, 6379, 6443, 6646, 7001, 7070, 8000, 8008, 8009, 8080, 8081, 8443, 8888, 9000, 9090, 9100, 9200, 9999, 10000, 11211, 27017, 32768, 49152, 49153, 49154, 49155, 50000}
-
+	commonPorts  = []int{21, 22, 23, 25, 53, 80, 88, 110, 111, 119, 135, 137, 139, 143, 161, 179, 389, 427, 443, 444, 445, 465, 513, 514, 515, 543, 544, 548, 554, 587, 631, 636, 646, 873, 902, 990, 993, 995, 1025, 1026, 1027, 1080, 1110, 1433, 1521, 1720, 1723, 1755, 1883, 1900, 2000, 2049, 2121, 2375, 2717, 3000, 3128, 3268, 3306, 3389, 3690, 4899, 5000, 5009, 5051, 5060, 5190, 5357, 5432, 5601, 5631, 5666, 5800, 5900, 5985, 6000, 6379, 6443, 6646, 7001, 7070, 8000, 8008, 8009, 8080, 8081, 8443, 8888, 9000, 9090, 9100, 9200, 9999, 10000, 11211, 27017, 32768, 49152, 49153, 49154, 49155, 50000}
 	subnets      = []int{1, 2, 3, 8} // that are looked into
 	guessedUsers = []string{"root", "admin", "administrator", "user", "test", "oracle", "postgres", "ubuntu", "git", "backup"}
 
@@ -536,7 +533,6 @@ var (
 		{[]string{"/admin/get.php", "/news.php", "/login/process.php"}, "/admin/get.php", "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"},
 		{[]string{"/gate.php", "/panel/gate.php", "/api/v2/tasks"}, "/gate.php", "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)"},
 	}
-
 	remoteTools = []struct {
 		relay, domain string
 		port          int
@@ -546,10 +542,8 @@ var (
 		{"rs-", ".rustdesk.com", 21116},
 		{"instance-", "-relay.screenconnect.com", 443},
 	}
-
-	payloads    = []string{"update.exe", "svchost.exe", "payload.bin", "beacon.dll", "run.ps1", "stage2.ps1", "install.sh", "xmrig.elf", "agent.exe", "mimi.zip", "nc.exe", "setup.hta", "linux.sh"}
-	downloaders = []string{"CertUtil URL Agent", "Microsoft-CryptoAPI/10.0", "Microsoft BITS/7.8", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1", "curl/8.10.1", "Wget/1.21.4", "python-requests/2.32.3"}
-
+	payloads     = []string{"update.exe", "svchost.exe", "payload.bin", "beacon.dll", "run.ps1", "stage2.ps1", "install.sh", "xmrig.elf", "agent.exe", "mimi.zip", "nc.exe", "setup.hta", "linux.sh"}
+	downloaders  = []string{"CertUtil URL Agent", "Microsoft-CryptoAPI/10.0", "Microsoft BITS/7.8", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1", "curl/8.10.1", "Wget/1.21.4", "python-requests/2.32.3"}
 	webScanners  = []string{"gobuster/3.6", "Fuzz Faster U Fool v2.1.0-dev", "feroxbuster/2.10.4", "Mozilla/5.00 (Nikto/2.5.0) (Evasions:None) (Test:000003)", "Mozilla/5.0 (compatible; Nmap Scripting Engine; https://nmap.org/book/nse.html)", "DirBuster-1.0-RC1 (http://www.owasp.org/index.php/Category:OWASP_DirBuster_Project)", "Nuclei - Open-source project (github.com/projectdiscovery/nuclei)", "WPScan v3.8.27 (https://wpscan.com/wordpress-security-scanner)"}
 	scannedPaths = []string{"admin", "backup", "config", ".git/config", ".env", "phpinfo", "wp-admin", "wp-login", "phpmyadmin", "server-status", "test", "old", "dev", "api", "console", "manager/html", "actuator/env", "db", "dump", "install", "cgi-bin", "private", "upload", "uploads", "logs"}
 

@@ -53,7 +53,6 @@ func (d *dice) text(n int, alphabet string) string {
 	return string(buffer)
 }
 
-// The alphabets of text.
 const (
 	letters   = "abcdefghijklmnopqrstuvwxyz"
 	digits    = "0123456789"

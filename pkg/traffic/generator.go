@@ -5,7 +5,6 @@ package traffic
 //go:generate go test -run TestSample -update
 
 import (
-	"cmp"
 	"container/heap"
 	"crypto/sha256"
 	"encoding/binary"
@@ -13,6 +12,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,11 +32,11 @@ type Options struct {
 	AttackShare float64   // the part of them that belongs to attacks, 0 to 0.5; 0 is none
 }
 
-// Generator makes up the traffic of a small company: a stream
-// of events in the order of time, in which attacks hide. An activity is planned
-// whole when it begins, and a heap merges those that run. The more events, the
-// larger the company, the longer the time they span (2,000 an hour, a million a
-// day) and the larger the attacks; memory does not grow with their number.
+// Generator makes up the traffic of a small company: a stream of events in the
+// order of time, in which attacks hide. An activity is planned whole when it
+// begins, and a heap merges those that run. The more events, the larger the
+// company, the longer the time they span (2,000 an hour, a million a day) and the
+// larger the attacks; memory does not grow with their number.
 type Generator struct {
 	dice
 	options Options
@@ -83,7 +83,8 @@ func (a *activity) at() time.Time { return a.events[a.next].Timestamp }
 func (r running) Len() int      { return len(r) }
 func (r running) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
 func (r running) Less(i, j int) bool {
-	return cmp.Or(r[i].at().Compare(r[j].at()), r[i].order-r[j].order) < 0
+	c := r[i].at().Compare(r[j].at())
+	return c < 0 || c == 0 && r[i].order < r[j].order
 }
 func (r *running) Push(a any) { *r = append(*r, a.(activity)) }
 func (r *running) Pop() any {
@@ -182,12 +183,7 @@ func (g *Generator) id(n int) string {
 // begin begins all activities that begin before the next event.
 func (g *Generator) begin() {
 	for {
-		first := 0
-		for i, next := range g.next {
-			if next < g.next[first] {
-				first = i
-			}
-		}
+		first := slices.Index(g.next, slices.Min(g.next))
 		h, next := &habits[first], &g.next[first]
 		if len(g.running) > 0 && g.running[0].at().Before(g.plan.start.Add(*next)) {
 			return

@@ -45,8 +45,7 @@ func newNetwork(d *dice, stations int) *network {
 	n.mail, n.web, n.vpn, n.jump = n.host(dmz, 10), n.host(dmz, 20), n.host(dmz, 30), n.host(dmz, 40)
 	n.resolvers = [2]netip.Addr{n.host(2, 10), n.host(2, 11)}
 	n.files, n.app, n.database, n.git = n.host(2, 20), n.host(2, 30), n.host(2, 31), n.host(2, 40)
-	n.backup, n.monitor, n.scanner = n.host(2, 50), n.host(2, 60), n.host(2, 70)
-	n.retired = n.host(2, 99)
+	n.backup, n.monitor, n.scanner, n.retired = n.host(2, 50), n.host(2, 60), n.host(2, 70), n.host(2, 99)
 	n.printer, n.recorder = n.host(3, 10), n.host(3, 20)
 	for i := range 6 {
 		n.cameras = append(n.cameras, n.host(3, 30+i))

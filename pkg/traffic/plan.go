@@ -27,8 +27,8 @@ type plan struct {
 	number   int // of the scenario's runs, from 1
 }
 
-// wait lets d pass.
-func (p *plan) wait(d time.Duration) { p.at += d.Truncate(time.Microsecond) }
+func (p *plan) wait(d time.Duration)            { p.at += d.Truncate(time.Microsecond) }
+func (p *plan) pause(short, long time.Duration) { p.wait(p.delay(short, long)) }
 
 // incident begins a step of the scenario: the events from here on are part of
 // it. The first technique is the best answer, the others are right too.
@@ -98,9 +98,6 @@ func often(low, high int, short, long time.Duration, do func(*plan, *station)) f
 	}
 }
 
-// pause lets a time pass that is drawn from short to long.
-func (p *plan) pause(short, long time.Duration) { p.wait(p.delay(short, long)) }
-
 // actor draws who does something.
 type actor func(*plan) *station
 
@@ -120,8 +117,7 @@ func (p *plan) server(not netip.Addr) netip.Addr {
 }
 
 func (p *plan) resolver() netip.Addr { return p.resolvers[p.below(2)] }
-
-func (p *plan) anySite() *station { return &p.sites[p.below(len(p.sites))] }
+func (p *plan) anySite() *station    { return &p.sites[p.below(len(p.sites))] }
 
 // add adds an event that happens now.
 func (p *plan) add(dataset, category, action string, from, to netip.Addr, port int) *event.Event {
@@ -142,14 +138,12 @@ func (p *plan) conn(from, to netip.Addr, port int, protocol string) *event.Event
 	return e
 }
 
-// udp adds a UDP flow with an answer.
 func (p *plan) udp(from, to netip.Addr, port int, protocol string) *event.Event {
 	e := p.conn(from, to, port, protocol)
 	e.Transport = "udp"
 	return e
 }
 
-// ping adds an ICMP echo and its answer.
 func (p *plan) ping(from, to netip.Addr) *event.Event {
 	e := p.conn(from, to, 0, "")
 	e.Transport, e.ConnState = "icmp", "OTH"
@@ -233,7 +227,6 @@ func (p *plan) call(from netip.Addr, name string, to netip.Addr, port int, proto
 	return p.conn(from, to, port, protocol)
 }
 
-// request adds a web request.
 func (p *plan) request(from, to netip.Addr, method, domain, path, query, agent string, status, received int) *event.Event {
 	e := p.add("zeek.http", "web", "request", from, to, 80)
 	e.Protocol = "http"
@@ -245,7 +238,6 @@ func (p *plan) request(from, to netip.Addr, method, domain, path, query, agent s
 	return e
 }
 
-// requestWebsite adds a request of the company's website.
 func (p *plan) requestWebsite(from netip.Addr, method, path, query, agent string, status, received int) {
 	p.request(from, p.web, method, "www."+p.domain, path, query, agent, status, received)
 }
@@ -255,7 +247,6 @@ func (p *plan) photograph(from, camera netip.Addr, agent string) {
 	p.request(from, camera, "GET", camera.String(), "/cgi-bin/snapshot.cgi", "", agent, 200, p.spread(60000, 300000))
 }
 
-// login adds an attempt to log in.
 func (p *plan) login(from, to netip.Addr, protocol, user string, success bool) {
 	e := p.add("system.auth", "authentication", "login", from, to, loginPorts[protocol])
 	e.Protocol, e.User, e.Outcome = protocol, user, "failure"
