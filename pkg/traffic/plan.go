@@ -170,7 +170,6 @@ func (p *plan) moves(e *event.Event, sent, received bytes, short, long time.Dura
 	p.moved(e, p.spread(sent.low, sent.high), p.spread(received.low, received.high), p.delay(short, long))
 }
 
-// count sets what one side of a connection sent.
 func count(side *event.Endpoint, size, packets int) {
 	side.Bytes, side.Packets = event.Known(int64(size)), event.Known(int64(packets))
 }
@@ -242,7 +241,6 @@ func (p *plan) requestWebsite(from netip.Addr, method, path, query, agent string
 	p.request(from, p.web, method, "www."+p.domain, path, query, agent, status, received)
 }
 
-// photograph takes a picture with one of the company's cameras.
 func (p *plan) photograph(from, camera netip.Addr, agent string) {
 	p.request(from, camera, "GET", camera.String(), "/cgi-bin/snapshot.cgi", "", agent, 200, p.spread(60000, 300000))
 }
