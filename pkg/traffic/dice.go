@@ -43,7 +43,6 @@ func (d *dice) jitter(mean time.Duration, percent int) time.Duration {
 	return mean + time.Duration(d.between(-part, part))*time.Microsecond
 }
 
-// text draws n characters of alphabet.
 func (d *dice) text(n int, alphabet string) string {
 	var array [256]byte
 	buffer := array[:0]
@@ -53,7 +52,6 @@ func (d *dice) text(n int, alphabet string) string {
 	return string(buffer)
 }
 
-// The alphabets of text.
 const (
 	letters   = "abcdefghijklmnopqrstuvwxyz"
 	digits    = "0123456789"
@@ -62,10 +60,8 @@ const (
 	alphanums = letters + digits
 )
 
-// pick draws one of choices.
 func pick[T any](d *dice, choices []T) T { return choices[d.below(len(choices))] }
 
-// shuffle brings items into a random order.
 func shuffle[T any](d *dice, items []T) {
 	for i := len(items) - 1; i > 0; i-- {
 		j := d.below(i + 1)

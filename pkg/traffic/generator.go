@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -31,11 +32,11 @@ type Options struct {
 	AttackShare float64   // the part of them that belongs to attacks, 0 to 0.5; 0 is none
 }
 
-// Generator makes up the traffic of a small company: a stream
-// of events in the order of time, in which attacks hide. An activity is planned
-// whole when it begins, and a heap merges those that run. The more events, the
-// larger the company, the longer the time they span (2,000 an hour, a million a
-// day) and the larger the attacks; memory does not grow with their number.
+// Generator makes up the traffic of a small company: a stream of events in the
+// order of time, in which attacks hide. An activity is planned whole when it
+// begins, and a heap merges those that run. The more events, the larger the
+// company, the longer the time they span (2,000 an hour, a million a day) and the
+// larger the attacks; memory does not grow with their number.
 type Generator struct {
 	dice
 	options Options
@@ -43,19 +44,20 @@ type Generator struct {
 	run     string // begins the ids of this run
 	number  []byte // scratch for ids
 
-	emitted   int
-	begun     int           // activities
-	mean      time.Duration // between two benign events in working hours
-	current   planned       // what Next returned last
-	processes []process
-	running   running
-	plan      plan        // the activity that is being planned
-	free      [][]planned // memory for further ones
+	emitted int
+	begun   int             // activities
+	mean    time.Duration   // between two benign events in working hours
+	current planned         // what Next returned last
+	next    []time.Duration // when each habit begins again, since the start
+	first   int             // the habit that begins next
+	running running
+	plan    plan        // the activity that is being planned
+	free    [][]planned // memory for further ones
 
 	attackEvents int           // wanted in the whole run
 	attackBegun  int           // planned so far
 	deck         []int         // the scenarios still to come in this round
-	rounds       int           // how often the deck was dealt
+	fixed        int           // scenarios that begin the next round in their order
 	runs         []int         // how often each scenario ran
 	retry        time.Duration // no scenario fitted: not before
 }
@@ -64,12 +66,6 @@ type Generator struct {
 type planned struct {
 	event.Event
 	truth *event.Truth // nil where benign; without the event's id
-}
-
-// process is a source of benign activities that never ends.
-type process struct {
-	*habit
-	next time.Duration // since the start of the run
 }
 
 // running are the activities with events to come, as a heap by their next
@@ -88,10 +84,8 @@ func (a *activity) at() time.Time { return a.events[a.next].Timestamp }
 func (r running) Len() int      { return len(r) }
 func (r running) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
 func (r running) Less(i, j int) bool {
-	if c := r[i].at().Compare(r[j].at()); c != 0 {
-		return c < 0
-	}
-	return r[i].order < r[j].order
+	c := r[i].at().Compare(r[j].at())
+	return c < 0 || c == 0 && r[i].order < r[j].order
 }
 func (r *running) Push(a any) { *r = append(*r, a.(activity)) }
 func (r *running) Pop() any {
@@ -112,19 +106,22 @@ func NewGenerator(o Options) (*Generator, error) {
 	case year < 1970 || year > 2099:
 		return nil, fmt.Errorf("generate from %s: want a start from 1970 to 2099", o.Start.Format(time.RFC3339))
 	}
-	var key [32]byte
-	binary.BigEndian.PutUint64(key[0:], o.Seed)
-	binary.BigEndian.PutUint64(key[8:], uint64(o.Start.UnixNano()))
-	binary.BigEndian.PutUint64(key[16:], uint64(o.Events))
-	binary.BigEndian.PutUint64(key[24:], math.Float64bits(o.AttackShare))
-	sum := sha256.Sum256(key[:])
+	var key []byte
+	for _, n := range []uint64{o.Seed, uint64(o.Start.UnixNano()), uint64(o.Events), math.Float64bits(o.AttackShare)} {
+		key = binary.BigEndian.AppendUint64(key, n)
+	}
+	sum := sha256.Sum256(key)
 
+	// The time that a run covers, about. Square root and quotient are exact
+	// (IEEE 754), so it is the same everywhere.
+	span := time.Duration(math.Sqrt(float64(o.Events)/2000) * float64(time.Hour))
 	attackEvents := int(math.Round(o.AttackShare * float64(o.Events)))
 	g := &Generator{
 		options:      o,
 		run:          strconv.FormatUint(binary.BigEndian.Uint64(sum[16:]), 36),
-		mean:         spanOf(o.Events) / time.Duration(max(1, o.Events-attackEvents)),
+		mean:         span / time.Duration(max(1, o.Events-attackEvents)),
 		attackEvents: attackEvents,
+		fixed:        firstScenarios,
 		runs:         make([]int, len(scenarios)),
 	}
 	g.PCG = *rand.NewPCG(binary.BigEndian.Uint64(sum[0:]), binary.BigEndian.Uint64(sum[8:]))
@@ -134,17 +131,10 @@ func NewGenerator(o Options) (*Generator, error) {
 	g.network = newNetwork(&g.dice, stations)
 	g.plan = plan{dice: &g.dice, network: g.network, start: o.Start.Truncate(time.Microsecond)}
 	for i := range habits {
-		p := process{habit: &habits[i]}
-		p.next = time.Duration(g.below(int(g.pause(&p, 10)))).Truncate(time.Microsecond)
-		g.processes = append(g.processes, p)
+		g.next = append(g.next, time.Duration(g.below(int(g.pause(&habits[i], 10)))).Truncate(time.Microsecond))
 	}
+	g.first = slices.Index(g.next, slices.Min(g.next))
 	return g, nil
-}
-
-// spanOf is the time that a run covers, about. Square root and quotient are exact (IEEE 754), so it is the same
-// everywhere.
-func spanOf(events int) time.Duration {
-	return time.Duration(math.Sqrt(float64(events)/2000) * float64(time.Hour))
 }
 
 // Next returns the next event, or io.EOF after the last.
@@ -158,7 +148,9 @@ func (g *Generator) Next() (*event.Event, error) {
 	if a.next++; a.next < len(a.events) {
 		heap.Fix(&g.running, 0)
 	} else {
-		g.recycle(a.events)
+		if cap(a.events) <= 64 { // else all memory would grow to the size of the largest
+			g.free = append(g.free, a.events[:0])
+		}
 		heap.Pop(&g.running)
 	}
 	g.emitted++
@@ -193,70 +185,57 @@ func (g *Generator) id(n int) string {
 // begin begins all activities that begin before the next event.
 func (g *Generator) begin() {
 	for {
-		p := &g.processes[0]
-		for i := range g.processes {
-			if g.processes[i].next < p.next {
-				p = &g.processes[i]
-			}
-		}
-		if len(g.running) > 0 && g.running[0].at().Before(g.plan.start.Add(p.next)) {
+		h, next := &habits[g.first], &g.next[g.first]
+		if len(g.running) > 0 && g.running[0].at().Before(g.plan.start.Add(*next)) {
 			return
 		}
-		g.plan.at = p.next
+		g.plan.at = *next
 		if g.attackDue() {
 			g.attack()
-			g.plan.at = p.next
+			g.plan.at = *next
 		}
-		p.plan(&g.plan)
-		n := len(g.plan.events)
-		g.enqueue()
-		p.next += g.pause(p, n)
+		h.plan(&g.plan, h.who(&g.plan))
+		*next += g.pause(h, g.enqueue())
+		g.first = slices.Index(g.next, slices.Min(g.next))
 	}
 }
 
-// recycle keeps the memory of an activity that ended for another, unless it was
-// a large one: else all would grow to the size of the largest.
-func (g *Generator) recycle(events []planned) {
-	if cap(events) <= 64 {
-		g.free = append(g.free, events[:0])
+// enqueue moves the planned events into the heap and returns how many they are.
+func (g *Generator) enqueue() int {
+	n := len(g.plan.events)
+	if n > 0 {
+		g.begun++
+		heap.Push(&g.running, activity{events: g.plan.events, order: g.begun})
+		g.plan.events = nil
+		if last := len(g.free) - 1; last >= 0 {
+			g.plan.events, g.free = g.free[last], g.free[:last]
+		}
 	}
+	return n
 }
 
-// enqueue moves the planned events into the heap.
-func (g *Generator) enqueue() {
-	if len(g.plan.events) == 0 {
-		return
+// pause is the time from an activity with n events to the next of the habit: so
+// long that the habit makes its share of all events.
+func (g *Generator) pause(h *habit, n int) time.Duration {
+	mean := g.mean * time.Duration(max(1, n)*habitShares) / time.Duration(h.share)
+	if h.rhythm == human {
+		mean = mean * 100 / time.Duration(busy(g.plan.start.Add(g.plan.at)))
 	}
-	g.begun++
-	heap.Push(&g.running, activity{events: g.plan.events, order: g.begun})
-	g.plan.events = nil
-	if last := len(g.free) - 1; last >= 0 {
-		g.plan.events, g.free = g.free[last], g.free[:last]
+	percent := 99
+	if h.rhythm == regular {
+		percent = 1
 	}
+	return g.jitter(mean.Truncate(time.Microsecond), percent)
 }
 
-// pause is the time from an activity with n events to the next of the process:
-// so long that the process makes its share of all events.
-func (g *Generator) pause(p *process, n int) time.Duration {
-	mean := g.mean * time.Duration(max(1, n)*habitShares) / time.Duration(p.share)
-	if p.human {
-		mean = mean * 100 / time.Duration(rhythm(g.plan.start.Add(g.plan.at)))
-	}
-	mean = mean.Truncate(time.Microsecond)
-	if p.regular {
-		return g.jitter(mean, 1)
-	}
-	return g.jitter(mean, 99)
-}
-
-// rhythm is how busy people are at t, in percent of the busiest hours.
-func rhythm(t time.Time) int {
+// busy is how much people do at t, in percent of the busiest hours.
+func busy(t time.Time) int {
 	hours := [24]int{20, 15, 15, 15, 15, 20, 35, 60, 85, 100, 100, 100, 80, 90, 100, 100, 95, 85, 65, 50, 45, 40, 35, 25}
-	busy := hours[t.Hour()]
+	percent := hours[t.Hour()]
 	if day := t.Weekday(); day == time.Saturday || day == time.Sunday {
-		busy = busy/3 + 10
+		return percent/3 + 10
 	}
-	return busy
+	return percent
 }
 
 // attackDue reports whether the attacks lag behind their share of the events.
@@ -282,9 +261,9 @@ func (g *Generator) attack() {
 		g.runs[i]++
 		p.scenario, p.run, p.number = s.name, g.run, g.runs[i]
 		p.most = min(g.attackEvents/40, missing)
-		s.plan(p)
-		g.attackBegun += len(p.events)
-		g.enqueue()
+		p.incident("", s.tactic, s.techniques...)
+		s.plan(p, s.who(p))
+		g.attackBegun += g.enqueue()
 		p.truth = nil
 		return
 	}
@@ -298,12 +277,8 @@ func (g *Generator) deal() int {
 		for i := range scenarios {
 			g.deck = append(g.deck, i)
 		}
-		if g.rounds > 0 {
-			shuffle(&g.dice, g.deck)
-		} else {
-			shuffle(&g.dice, g.deck[firstScenarios:])
-		}
-		g.rounds++
+		shuffle(&g.dice, g.deck[g.fixed:])
+		g.fixed = 0
 	}
 	next := g.deck[0]
 	g.deck = g.deck[1:]
