@@ -246,6 +246,25 @@ func TestLastIsFoundFarBack(t *testing.T) {
 	expect(t, path, 5000, 1)
 }
 
+// A row may be longer than what is read at a time.
+func TestLastBehindLongRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	a, b := open(t, path), open(t, path)
+	appendTo(t, a, 1, 0, 0)
+	long := batch(0, 0, 3)
+	for i := range long.Records {
+		long.Records[i].User = strings.Repeat("\x01", 60_000) // six bytes each in the file
+	}
+	if err := a.Append(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*store.Results{a, b, open(t, path)} {
+		expectLast(t, f, 0, 3)
+		expectLast(t, f, 1, 0)
+	}
+	expect(t, path, 3, 0)
+}
+
 func TestPutAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
 	a, b := open(t, path), open(t, path)
@@ -265,6 +284,17 @@ func TestPutAside(t *testing.T) {
 	appendTo(t, b, 0, 0, 2)
 	appendTo(t, a, 0, 3, 4)
 	expect(t, path, 4)
+	// However soon it is done again, nothing that was put aside is lost.
+	aside := map[string]bool{name: true}
+	for range 20 {
+		if name, err = b.PutAside(); err != nil {
+			t.Fatal(err)
+		}
+		aside[name] = true
+	}
+	if len(aside) != 21 {
+		t.Errorf("21 files were put aside under %d names", len(aside))
+	}
 }
 
 func TestShortenedFileIsNoticed(t *testing.T) {
