@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -87,6 +88,39 @@ func TestTruthIsFlushedFirst(t *testing.T) {
 	if !strings.Contains(content(t, truth), "\ne,i,") {
 		t.Error("the truth was not written before the events")
 	}
+}
+
+// A recorder whose file was put aside begins a new one.
+func TestRecordingGoesOnInANewFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "raw_packets.csv")
+	r := recorder(t, path, "")
+	for _, name := range []string{path + ".1", path + ".2", path} {
+		if err := errors.Join(r.Record(&event.Event{Timestamp: monday, ID: name}, nil), r.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, path); !strings.HasPrefix(got, event.Header()+"\n") || strings.Count(got, "\n") != 2 || !strings.Contains(got, ","+name+",") {
+			t.Errorf("%s: %q", name, got)
+		}
+		if err := os.Rename(path, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(t, r)
+}
+
+// Who never flushes does not fill the memory.
+func TestRecordingIsBounded(t *testing.T) {
+	r := recorder(t, filepath.Join(t.TempDir(), "raw_packets.csv"), filepath.Join(t.TempDir(), "truth.csv"))
+	large := strings.Repeat("x", 10_000)
+	for range 100 {
+		if err := r.Record(&event.Event{Timestamp: monday, ID: "e", User: large}, &event.Truth{EventID: large}); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.size(); n > flushSize+3*len(large) {
+			t.Fatalf("%d bytes are kept in memory", n)
+		}
+	}
+	close(t, r)
 }
 
 func TestRecording(t *testing.T) {
