@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -257,8 +258,8 @@ func TestDeadLetters(t *testing.T) {
 			if want, known := bad[string(m.Value)]; !known || !strings.Contains(header[stream.HeaderReason], want) {
 				t.Errorf("%.60q: reason %q, want %q", m.Value, header[stream.HeaderReason], want)
 			}
-			if header[stream.HeaderTopic] != stream.Raw {
-				t.Errorf("headers %v", header)
+			if source := source(t, cluster, header); string(source.Value) != string(m.Value) {
+				t.Errorf("%v lead to %.60q, want %.60q", header, source.Value, m.Value)
 			}
 			places[header[stream.HeaderPartition]+"/"+header[stream.HeaderOffset]] = true
 		}
@@ -266,6 +267,27 @@ func TestDeadLetters(t *testing.T) {
 	if len(places) != len(bad) {
 		t.Errorf("dead letters of %d places, want %d", len(places), len(bad))
 	}
+}
+
+// source is the record that the headers of another speak of.
+func source(t *testing.T, cluster stream.Cluster, header map[string]string) kafka.Message {
+	t.Helper()
+	partition, partitionErr := strconv.Atoi(header[stream.HeaderPartition])
+	offset, offsetErr := strconv.ParseInt(header[stream.HeaderOffset], 10, 64)
+	if partitionErr != nil || offsetErr != nil || header[stream.HeaderTopic] != stream.Raw {
+		t.Fatalf("headers %v", header)
+	}
+	for m, err := range cluster.Messages(t.Context(), stream.Raw, partition, offset) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Offset == offset {
+			return m
+		}
+		break
+	}
+	t.Fatalf("headers %v lead to no record", header)
+	return kafka.Message{}
 }
 
 // A record that the topic takes may be too large for a dead letter as it is:
@@ -587,8 +609,15 @@ func TestPublish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n++; !strings.Contains(string(m.Value), `"class":"Odd login","rule.id":"r1"`) || len(m.Headers) != 3 {
-				t.Errorf("%s, headers %v", m.Value, m.Headers)
+			header := map[string]string{}
+			for _, h := range m.Headers {
+				header[h.Key] = string(h.Value)
+			}
+			source := source(t, cluster, header)
+			want := strings.TrimSuffix(string(source.Value), "}") + `,"event.created":"` + source.Time.UTC().Format(time.RFC3339Nano) +
+				`","class":"Odd login","rule.id":"r1","threat.technique.id":"T1078"}`
+			if n++; string(m.Value) != want || string(m.Key) != string(source.Key) {
+				t.Errorf("key %s: %s\nwant %s", m.Key, m.Value, want)
 			}
 		}
 	}
@@ -607,6 +636,10 @@ func TestSendRefusesWhatIsInvalid(t *testing.T) {
 	events := logins(3)
 	events[1].Source.Port = event.Known(70_000)
 	if err := producer.Send(t.Context(), events...); err == nil || !strings.Contains(err.Error(), "event 2 of 3: source.port") {
+		t.Errorf("error %v", err)
+	}
+	events[1].Source.Port, events[1].User = event.Int{}, strings.Repeat("x", event.MaxRecord)
+	if err := producer.Send(t.Context(), events...); err == nil || !strings.Contains(err.Error(), "want at most 65536") {
 		t.Errorf("error %v", err)
 	}
 	positions, err := cluster.Positions(t.Context(), "", stream.Raw)
