@@ -52,7 +52,7 @@ func content(t *testing.T, path string) string {
 func TestTruthRoundTrip(t *testing.T) {
 	raw, truth := filepath.Join(t.TempDir(), "raw_packets.csv"), filepath.Join(t.TempDir(), "truth.csv")
 	r := recorder(t, raw, truth)
-	want := event.Truth{EventID: `a,"b`, Incident: "scan-1", Scenario: "scan", Tactic: "TA0007", Techniques: []string{"T1046", "T1595.001"}}
+	want := event.Truth{EventID: `=a,"b`, Incident: "scan\n1", Scenario: "-scan", Tactic: "TA0007", Techniques: []string{"T1046", "T1595.001"}}
 	for _, known := range []*event.Truth{nil, &want, nil} {
 		if err := r.Record(&event.Event{Timestamp: monday, ID: "e"}, known); err != nil {
 			t.Fatal(err)
@@ -211,6 +211,7 @@ func TestReadTruthRefuses(t *testing.T) {
 	for _, c := range []struct{ name, content, want string }{
 		{"another header", "id\n", `:1: header "id": want the columns event.id,incident`},
 		{"a short row", header + good + "a,b\n", ":3: row of 2 cells: want 5"},
+		{"a long row", header + strings.TrimSpace(good) + ",more\n", ":2: row of 6 cells: want 5"},
 		{"no incident", header + "a,,x,TA0007,T1046\n", ":2: incident"},
 		{"no technique", header + "a,b,x,TA0007,\n", ":2: threat.technique.id"},
 	} {
