@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -71,6 +72,34 @@ func TestTruthRoundTrip(t *testing.T) {
 	}
 	if n := strings.Count(content(t, raw), "\n"); n != 4 {
 		t.Errorf("%d lines of events, want a header and 3", n)
+	}
+}
+
+// What is read may be kept: it does not lie in the reader's buffer.
+func TestReadTruthMayBeKept(t *testing.T) {
+	const n = 5000
+	path := filepath.Join(t.TempDir(), "truth.csv")
+	r := recorder(t, "", path)
+	for i := range n {
+		if err := r.Record(nil, &event.Truth{EventID: fmt.Sprint("event ", i), Incident: "i", Scenario: "s", Techniques: []string{"T1046"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(t, r)
+	var all []event.Truth
+	for truth, err := range ReadTruth(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, truth)
+	}
+	for i, truth := range all {
+		if truth.EventID != fmt.Sprint("event ", i) {
+			t.Fatalf("%d: %+v", i, truth)
+		}
+	}
+	if len(all) != n {
+		t.Errorf("%d rows, want %d", len(all), n)
 	}
 }
 

@@ -110,6 +110,56 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// What is read may be kept: it does not lie in the reader's buffer.
+func TestReadRowsMayBeKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	const last = 3000
+	appendTo(t, open(t, path), 0, 0, last)
+	var rows []event.Row
+	for row, err := range store.Read(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	for i, row := range rows {
+		if row.ID != fmt.Sprintf("E0-%d", i) {
+			t.Fatalf("row %d is now of event %s", i, row.ID)
+		}
+	}
+	if len(rows) != last+1 {
+		t.Errorf("%d rows, want %d", len(rows), last+1)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	const needed = "@timestamp,event.id,class,kafka.partition,kafka.offset"
+	const row = "2026-03-01T12:00:00Z,E,benign,0,0\n"
+	for _, test := range []struct{ content, want string }{
+		{"@timestamp,event.id,kafka.partition,kafka.offset\n", ":1: header: want a column class"},
+		{"@timestamp,event.id,class,kafka.offset\n", ":1: header: want a column kafka.partition"},
+		{"@timestamp,event.id,class,kafka.partition\n", ":1: header: want a column kafka.offset"},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,0\n", ":3: row of 4 cells: want 5"},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,0,0,0\n", ":3: row of 6 cells: want 5"},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,-1,0\n", `:3: kafka.partition: "-1": want a whole number`},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,2147483648,0\n", `:3: kafka.partition: "2147483648"`},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,0,x\n", `:3: kafka.offset: "x": want a whole number`},
+		{needed + "\n" + row + "yesterday,E,benign,0,0\n", `:3: @timestamp: "yesterday"`},
+	} {
+		path := filepath.Join(t.TempDir(), "classified_packets.csv")
+		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var last error
+		for _, err := range store.Read(path) {
+			last = err
+		}
+		if last == nil || !strings.Contains(last.Error(), path+test.want) {
+			t.Errorf("%q: error %v, want %s", test.content, last, test.want)
+		}
+	}
+}
+
 func TestAppendDropsWhatIsHeld(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
 	a, b := open(t, path), open(t, path)
