@@ -197,6 +197,13 @@ func TestDeadLettersAreWrittenFirst(t *testing.T) {
 	if events, dead := c.Counts(); events != 20 || dead != 1 || refusals != 1 {
 		t.Errorf("%d events, %d dead letters, %d refusals", events, dead, refusals)
 	}
+	c.Close()
+	// It comes and counts once, although it is read again.
+	send(t, cluster, events[0])
+	again := drain(t, stream.ConsumerOptions{Cluster: cluster, Group: "other", Results: &got, History: 100}, got.handle)
+	if events, dead := again.Counts(); events != 1 || dead != 0 || got.replayed != 20 {
+		t.Errorf("again: %d events, %d dead letters, %d events replayed", events, dead, got.replayed)
+	}
 }
 
 // What was sent outlives the loss of a broker, and lies in the partition that
