@@ -326,10 +326,10 @@ func TestTraceOfEveryEvent(t *testing.T) {
 		}
 		var tree []string
 		for _, span := range trace.Tree() {
-			tree = append(tree, fmt.Sprint(span.Depth, " ", span.Name))
+			tree = append(tree, fmt.Sprint(span.Depth, " ", span.Name, " ", span.Kind))
 		}
 		slices.Sort(tree)
-		want := []string{"0 " + spans.Produce, "1 " + spans.Consume, "2 " + spans.Classify, "2 " + spans.Store}
+		want := []string{"0 " + spans.Produce + " producer", "1 " + spans.Consume + " consumer", "2 " + spans.Classify + " internal", "2 " + spans.Store + " internal"}
 		if !slices.Equal(tree, want) || trace.EventID() != row.ID {
 			t.Fatalf("trace of %s: event %s, %v", row.ID, trace.EventID(), tree)
 		}
@@ -435,6 +435,9 @@ func TestReset(t *testing.T) {
 	}
 	if aside, _ := filepath.Glob(filepath.Join(b.data(), "*.*Z.csv")); len(aside) != 3 {
 		t.Errorf("put aside: %v", aside)
+	}
+	if ends := b.ends(); len(ends) != 0 {
+		t.Errorf("topics are left: %v", ends)
 	}
 	b.refused(1, "trace", "trace", traceID)
 	b.soclab("run", "--events", "300")

@@ -87,7 +87,8 @@ func batch(partition int, first, last int64) *event.Batch {
 	return b
 }
 
-func id(partition int, offset int64) string { return fmt.Sprintf("E%d-%d", partition, offset) }
+// id is of the kind that a format may have to write in another way.
+func id(partition int, offset int64) string { return fmt.Sprintf("=%d,\"%d\n", partition, offset) }
 
 func (s *suite) append(k Sink, partition int, first, last int64) {
 	s.Helper()
@@ -110,7 +111,7 @@ func (s *suite) holds(k Sink, last ...int64) {
 	next := make([]int64, len(last))
 	err := s.format.Read(s.path, func(partition int, offset int64, eventID string) {
 		if offset != next[partition] || eventID != id(partition, offset) {
-			s.Fatalf("partition %d: event %s at offset %d, want offset %d", partition, eventID, offset, next[partition])
+			s.Fatalf("partition %d: event %q at offset %d, want offset %d", partition, eventID, offset, next[partition])
 		}
 		next[partition]++
 	})
@@ -123,7 +124,7 @@ func (s *suite) holds(k Sink, last ...int64) {
 		}
 		offset, eventID, ok, err := k.Last(partition)
 		if err != nil || ok != (last >= 0) || ok && (offset != last || eventID != id(partition, last)) {
-			s.Errorf("the last of partition %d is said to be %s at offset %d (%v, %v), want offset %d", partition, eventID, offset, ok, err, last)
+			s.Errorf("the last of partition %d is said to be %q at offset %d (%v, %v), want offset %d", partition, eventID, offset, ok, err, last)
 		}
 	}
 }

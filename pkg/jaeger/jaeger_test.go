@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -150,6 +151,28 @@ func TestJaeger(t *testing.T) {
 	} {
 		if found, err := find(); !errors.Is(err, jaeger.ErrNoTrace) {
 			t.Errorf("%s that is not there: %v, %v, want %v", name, found, err, jaeger.ErrNoTrace)
+		}
+	}
+}
+
+// A span that has a parent and links as well has the parent in its place; what
+// lies in another trace is not its parent.
+func TestParents(t *testing.T) {
+	for _, test := range []struct{ references, parent string }{
+		{``, ""},
+		{`{"refType":"CHILD_OF","traceID":"1","spanID":"a"}`, "a"},
+		{`{"refType":"FOLLOWS_FROM","traceID":"1","spanID":"a"}`, "a"},
+		{`{"refType":"FOLLOWS_FROM","traceID":"1","spanID":"a"},{"refType":"CHILD_OF","traceID":"1","spanID":"b"}`, "b"},
+		{`{"refType":"CHILD_OF","traceID":"1","spanID":"b"},{"refType":"FOLLOWS_FROM","traceID":"1","spanID":"a"}`, "b"},
+		{`{"refType":"FOLLOWS_FROM","traceID":"2","spanID":"a"}`, ""},
+	} {
+		backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"data":[{"traceID":"1","spans":[{"spanID":"c","references":[%s]}]}]}`, test.references)
+		}))
+		trace, err := jaeger.New(backend.URL).Trace(t.Context(), "1")
+		backend.Close()
+		if err != nil || len(trace.Spans) != 1 || trace.Spans[0].ParentID != test.parent {
+			t.Errorf("[%s]: %+v (%v), want the parent %q", test.references, trace.Spans, err, test.parent)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -51,7 +53,7 @@ func content(t *testing.T, path string) string {
 func TestTruthRoundTrip(t *testing.T) {
 	raw, truth := filepath.Join(t.TempDir(), "raw_packets.csv"), filepath.Join(t.TempDir(), "truth.csv")
 	r := recorder(t, raw, truth)
-	want := event.Truth{EventID: `a,"b`, Incident: "scan-1", Scenario: "scan", Tactic: "TA0007", Techniques: []string{"T1046", "T1595.001"}}
+	want := event.Truth{EventID: `=a,"b`, Incident: "scan\n1", Scenario: "-scan", Tactic: "TA0007", Techniques: []string{"T1046", "T1595.001"}}
 	for _, known := range []*event.Truth{nil, &want, nil} {
 		if err := r.Record(&event.Event{Timestamp: monday, ID: "e"}, known); err != nil {
 			t.Fatal(err)
@@ -73,6 +75,34 @@ func TestTruthRoundTrip(t *testing.T) {
 	}
 }
 
+// What is read may be kept: it does not lie in the reader's buffer.
+func TestReadTruthMayBeKept(t *testing.T) {
+	const n = 5000
+	path := filepath.Join(t.TempDir(), "truth.csv")
+	r := recorder(t, "", path)
+	for i := range n {
+		if err := r.Record(nil, &event.Truth{EventID: fmt.Sprint("event ", i), Incident: "i", Scenario: "s", Techniques: []string{"T1046"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(t, r)
+	var all []event.Truth
+	for truth, err := range ReadTruth(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, truth)
+	}
+	for i, truth := range all {
+		if truth.EventID != fmt.Sprint("event ", i) {
+			t.Fatalf("%d: %+v", i, truth)
+		}
+	}
+	if len(all) != n {
+		t.Errorf("%d rows, want %d", len(all), n)
+	}
+}
+
 // A reader that knows an event can look up its truth: it is written before.
 func TestTruthIsFlushedFirst(t *testing.T) {
 	truth := filepath.Join(t.TempDir(), "truth.csv")
@@ -87,6 +117,39 @@ func TestTruthIsFlushedFirst(t *testing.T) {
 	if !strings.Contains(content(t, truth), "\ne,i,") {
 		t.Error("the truth was not written before the events")
 	}
+}
+
+// A recorder whose file was put aside begins a new one.
+func TestRecordingGoesOnInANewFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "raw_packets.csv")
+	r := recorder(t, path, "")
+	for _, name := range []string{path + ".1", path + ".2", path} {
+		if err := errors.Join(r.Record(&event.Event{Timestamp: monday, ID: name}, nil), r.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, path); !strings.HasPrefix(got, event.Header()+"\n") || strings.Count(got, "\n") != 2 || !strings.Contains(got, ","+name+",") {
+			t.Errorf("%s: %q", name, got)
+		}
+		if err := os.Rename(path, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(t, r)
+}
+
+// Who never flushes does not fill the memory.
+func TestRecordingIsBounded(t *testing.T) {
+	r := recorder(t, filepath.Join(t.TempDir(), "raw_packets.csv"), filepath.Join(t.TempDir(), "truth.csv"))
+	large := strings.Repeat("x", 10_000)
+	for range 100 {
+		if err := r.Record(&event.Event{Timestamp: monday, ID: "e", User: large}, &event.Truth{EventID: large}); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.size(); n > flushSize+3*len(large) {
+			t.Fatalf("%d bytes are kept in memory", n)
+		}
+	}
+	close(t, r)
 }
 
 func TestRecording(t *testing.T) {
@@ -177,6 +240,7 @@ func TestReadTruthRefuses(t *testing.T) {
 	for _, c := range []struct{ name, content, want string }{
 		{"another header", "id\n", `:1: header "id": want the columns event.id,incident`},
 		{"a short row", header + good + "a,b\n", ":3: row of 2 cells: want 5"},
+		{"a long row", header + strings.TrimSpace(good) + ",more\n", ":2: row of 6 cells: want 5"},
 		{"no incident", header + "a,,x,TA0007,T1046\n", ":2: incident"},
 		{"no technique", header + "a,b,x,TA0007,\n", ":2: threat.technique.id"},
 	} {

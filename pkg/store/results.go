@@ -134,7 +134,7 @@ func (r *Results) PutAside() (name string, err error) {
 			return errors.Join(err, r.reopen())
 		}
 		extension := filepath.Ext(path)
-		name = strings.TrimSuffix(path, extension) + time.Now().UTC().Format(".20060102T150405.000Z") + extension
+		name = strings.TrimSuffix(path, extension) + time.Now().UTC().Format(".20060102T150405.000000000Z") + extension
 		if err := os.Rename(path, name); err != nil {
 			return err
 		}

@@ -14,8 +14,13 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
 	"soclab/pkg/event"
 	"soclab/pkg/store"
+	"soclab/pkg/tracing/spans"
 )
 
 var (
@@ -127,6 +132,56 @@ func TestRecordWithoutATime(t *testing.T) {
 	}
 }
 
+// What is read may be kept: it does not lie in the reader's buffer.
+func TestReadRowsMayBeKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	const last = 3000
+	appendTo(t, open(t, path), 0, 0, last)
+	var rows []event.Row
+	for row, err := range store.Read(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	for i, row := range rows {
+		if row.ID != fmt.Sprintf("E0-%d", i) {
+			t.Fatalf("row %d is now of event %s", i, row.ID)
+		}
+	}
+	if len(rows) != last+1 {
+		t.Errorf("%d rows, want %d", len(rows), last+1)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	const needed = "@timestamp,event.id,class,kafka.partition,kafka.offset"
+	const row = "2026-03-01T12:00:00Z,E,benign,0,0\n"
+	for _, test := range []struct{ content, want string }{
+		{"@timestamp,event.id,kafka.partition,kafka.offset\n", ":1: header: want a column class"},
+		{"@timestamp,event.id,class,kafka.offset\n", ":1: header: want a column kafka.partition"},
+		{"@timestamp,event.id,class,kafka.partition\n", ":1: header: want a column kafka.offset"},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,0\n", ":3: row of 4 cells: want 5"},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,0,0,0\n", ":3: row of 6 cells: want 5"},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,-1,0\n", `:3: kafka.partition: "-1": want a whole number`},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,2147483648,0\n", `:3: kafka.partition: "2147483648"`},
+		{needed + "\n" + row + "2026-03-01T12:00:00Z,E,benign,0,x\n", `:3: kafka.offset: "x": want a whole number`},
+		{needed + "\n" + row + "yesterday,E,benign,0,0\n", `:3: @timestamp: "yesterday"`},
+	} {
+		path := filepath.Join(t.TempDir(), "classified_packets.csv")
+		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var last error
+		for _, err := range store.Read(path) {
+			last = err
+		}
+		if last == nil || !strings.Contains(last.Error(), path+test.want) {
+			t.Errorf("%q: error %v, want %s", test.content, last, test.want)
+		}
+	}
+}
+
 func TestAppendDropsWhatIsHeld(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
 	a, b := open(t, path), open(t, path)
@@ -184,15 +239,76 @@ func TestTornHeader(t *testing.T) {
 }
 
 func TestOtherFileIsRefused(t *testing.T) {
+	const older = "@timestamp,event.id,class,kafka.partition,kafka.offset"
+	const row = "2026-03-01T12:00:00Z,E,benign,0,0"
+	for _, test := range []struct{ content, want string }{
+		{"name,age\nalice,7\n", `its first row is "name,age"`},
+		{older[:len(older)-len(",kafka.offset")] + "\n", "its first row is"},
+		{older + ",event.id\n", "its first row is"},
+		{older + ",of.a.newer.version\n", "its first row is"},
+		{older + "\n" + row + "\n" + row + ",more\n", "line 3: row of 6 cells: want 5"},
+		{older + "\n" + row[:30] + "\n", "line 2: row of 4 cells: want 5"},
+	} {
+		path := filepath.Join(t.TempDir(), "classified_packets.csv")
+		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Open(path); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: error %v, want %s", test.content, err, test.want)
+		}
+		if got := content(t, path); got != test.content {
+			t.Errorf("the file was changed: %q", got)
+		}
+		if left, _ := filepath.Glob(path + ".new"); left != nil {
+			t.Errorf("%q: %s is left behind", test.content, left)
+		}
+	}
+}
+
+// Each sampled record has its trace in its row, and a span over the write of its
+// batch, which tells where that failed.
+func TestSpans(t *testing.T) {
+	recorder := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
-	if err := os.WriteFile(path, []byte("name,age\nalice,7\n"), 0o644); err != nil {
+	f, b := open(t, path), batch(0, 0, 4)
+	var parents []trace.SpanContext
+	for _, index := range []int{1, 3} {
+		ctx, consume := tracer.Start(t.Context(), "kafka.consume")
+		parents = append(parents, consume.SpanContext())
+		b.Sampled = append(b.Sampled, event.Sampled{Index: index, Context: ctx})
+	}
+	if err := f.Append(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Open(path); err == nil || !strings.Contains(err.Error(), `its first row is "name,age"`) {
-		t.Errorf("error %v", err)
+	var ids, want []string
+	for row, err := range store.Read(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, row.TraceID)
 	}
-	if data, _ := os.ReadFile(path); string(data) != "name,age\nalice,7\n" {
-		t.Errorf("the file was changed: %q", data)
+	if want = []string{"", parents[0].TraceID().String(), "", parents[1].TraceID().String(), ""}; !slices.Equal(ids, want) {
+		t.Errorf("trace ids %q, want %q", ids, want)
+	}
+	b.Records[4].Verdict = nil
+	if err := f.Append(t.Context(), b); err == nil {
+		t.Fatal("no error")
+	}
+	written := recorder.Ended()
+	if len(written) != 4 {
+		t.Fatalf("%d spans, want 4", len(written))
+	}
+	for i, span := range written {
+		if span.Name() != spans.Store || span.Parent().SpanID() != parents[i%2].SpanID() || !slices.Contains(span.Attributes(), spans.BatchSize.Int(5)) {
+			t.Errorf("span %s of parent %s with %v", span.Name(), span.Parent().SpanID(), span.Attributes())
+		}
+		if first := written[i-i%2]; span.StartTime() != first.StartTime() || span.EndTime() != first.EndTime() || !span.EndTime().After(span.StartTime()) {
+			t.Errorf("span %d from %s to %s, want the whole time of the write", i, span.StartTime(), span.EndTime())
+		}
+		if failed := len(span.Events()) == 1; failed != (i >= 2) {
+			t.Errorf("span %d tells of a failure: %v", i, failed)
+		}
 	}
 }
 
@@ -268,6 +384,25 @@ func TestLastIsFoundFarBack(t *testing.T) {
 	expect(t, path, 5000, 1)
 }
 
+// A row may be longer than what is read at a time.
+func TestLastBehindLongRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "classified_packets.csv")
+	a, b := open(t, path), open(t, path)
+	appendTo(t, a, 1, 0, 0)
+	long := batch(0, 0, 3)
+	for i := range long.Records {
+		long.Records[i].User = strings.Repeat("\x01", 60_000) // six bytes each in the file
+	}
+	if err := a.Append(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*store.Results{a, b, open(t, path)} {
+		expectLast(t, f, 0, 3)
+		expectLast(t, f, 1, 0)
+	}
+	expect(t, path, 3, 0)
+}
+
 func TestPutAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "classified_packets.csv")
 	a, b := open(t, path), open(t, path)
@@ -287,6 +422,17 @@ func TestPutAside(t *testing.T) {
 	appendTo(t, b, 0, 0, 2)
 	appendTo(t, a, 0, 3, 4)
 	expect(t, path, 4)
+	// However soon it is done again, nothing that was put aside is lost.
+	aside := map[string]bool{name: true}
+	for range 20 {
+		if name, err = b.PutAside(); err != nil {
+			t.Fatal(err)
+		}
+		aside[name] = true
+	}
+	if len(aside) != 21 {
+		t.Errorf("21 files were put aside under %d names", len(aside))
+	}
 }
 
 func TestShortenedFileIsNoticed(t *testing.T) {

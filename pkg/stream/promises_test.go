@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -162,5 +164,170 @@ func TestSlowBroker(t *testing.T) {
 	}
 	if n := len(committed(t, cluster)); n != 2 {
 		t.Errorf("%d partitions, want 2", n)
+	}
+}
+
+// A record that cannot be decoded is written to its topic before anything after
+// it is handled, and while that topic cannot be written the consumer waits.
+func TestDeadLettersAreWrittenFirst(t *testing.T) {
+	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	cluster := stream.Cluster{Brokers: fake.ListenAddrs()}
+	events := logins(20)
+	for i := range events {
+		events[i].Source.IP = events[0].Source.IP // all in one partition
+	}
+	send(t, cluster, events[:10]...)
+	writer := &kafka.Writer{Addr: kafka.TCP(cluster.Brokers...), Topic: stream.Raw, Balancer: kafka.Murmur2Balancer{}, BatchTimeout: time.Millisecond}
+	defer writer.Close()
+	if err := writer.WriteMessages(t.Context(), kafka.Message{Key: []byte(events[0].Source.IP.String()), Value: []byte("broken")}); err != nil {
+		t.Fatal(err)
+	}
+	send(t, cluster, events[10:]...)
+	refusals := 0
+	fake.ControlKey(kmsg.Produce.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		produce := request.(*kmsg.ProduceRequest)
+		if refusals == 1 || produce.Topics[0].Topic != stream.DeadLetter {
+			fake.KeepControl()
+			return nil, nil, false
+		}
+		fake.KeepControl()
+		refusals++
+		response := produce.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range produce.Topics {
+			refused := kmsg.ProduceResponseTopic{Topic: topic.Topic}
+			for _, p := range topic.Partitions {
+				refused.Partitions = append(refused.Partitions, kmsg.ProduceResponseTopicPartition{Partition: p.Partition, ErrorCode: kerr.TopicAuthorizationFailed.Code})
+			}
+			response.Topics = append(response.Topics, refused)
+		}
+		return response, nil, true
+	})
+	var got results
+	c := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, func(ctx context.Context, batch *event.Batch) error {
+		letters := int64(0)
+		positions, err := cluster.Positions(ctx, "", stream.DeadLetter)
+		for _, p := range positions {
+			letters += p.End
+		}
+		if last := batch.Records[len(batch.Records)-1].Offset; err != nil || last > 10 && letters != 1 {
+			t.Errorf("offset %d is handled with %d dead letters written (%v), want the one before it", last, letters, err)
+		}
+		return got.handle(ctx, batch)
+	})
+	if events, dead := c.Counts(); events != 20 || dead != 1 || refusals != 1 {
+		t.Errorf("%d events, %d dead letters, %d refusals", events, dead, refusals)
+	}
+	c.Close()
+	// It comes and counts once, although it is read again.
+	send(t, cluster, events[0])
+	again := drain(t, stream.ConsumerOptions{Cluster: cluster, Group: "other", Results: &got, History: 100}, got.handle)
+	if events, dead := again.Counts(); events != 1 || dead != 0 || got.replayed != 20 {
+		t.Errorf("again: %d events, %d dead letters, %d events replayed", events, dead, got.replayed)
+	}
+}
+
+// What was sent outlives the loss of a broker, and lies in the partition that
+// other clients choose for the same key.
+func TestWhatIsSentIsKept(t *testing.T) {
+	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	cluster := stream.Cluster{Brokers: fake.ListenAddrs()}
+	acks := map[string][]int16{}
+	fake.ControlKey(kmsg.Produce.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		fake.KeepControl()
+		produce := request.(*kmsg.ProduceRequest)
+		for _, topic := range produce.Topics {
+			acks[topic.Topic] = append(acks[topic.Topic], produce.Acks)
+		}
+		return nil, nil, false
+	})
+	events := logins(20)
+	send(t, cluster, events...)
+	publisher := publisher(t, cluster)
+	batch := event.Batch{Records: []event.Record{{Event: events[0], Verdict: &event.Verdict{Class: event.Benign}}}}
+	if err := publisher.Append(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{stream.Raw, stream.Classified} {
+		if len(acks[topic]) == 0 || slices.ContainsFunc(acks[topic], func(acks int16) bool { return acks != -1 }) {
+			t.Errorf("%s is written with acks %v, want -1: all replicas", topic, acks[topic])
+		}
+	}
+	other, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers...), kgo.DefaultProduceTopic(stream.Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for i := range events {
+		record := &kgo.Record{Key: []byte(events[i].Source.IP.String()), Value: event.AppendJSON(nil, &events[i])}
+		if err := other.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	home := map[string]int{}
+	for partition := range stream.DefaultPartitions {
+		for m, err := range cluster.Messages(t.Context(), stream.Raw, partition, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if where, known := home[string(m.Key)]; known && where != partition {
+				t.Errorf("key %s is in partitions %d and %d", m.Key, where, partition)
+			}
+			home[string(m.Key)] = partition
+		}
+	}
+	if len(home) != 20 {
+		t.Errorf("%d keys, want 20", len(home))
+	}
+}
+
+// A consumer that is slower than the topic forgets goes on where the log begins.
+func TestOffsetExpiresWhileItIsWanted(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(3000)...)
+	var got results
+	var told notices
+	var expired sync.Once
+	const begin = 200
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, MaxBatch: 10, Log: told.log()}, func(ctx context.Context, batch *event.Batch) error {
+		if batch.Partition == 0 {
+			expired.Do(func() { deleteRecords(t, cluster, 0, begin) })
+		}
+		return got.handle(ctx, batch)
+	})
+	rows := got.rows[0]
+	first := slices.IndexFunc(rows, func(r event.Record) bool { return r.Offset >= begin })
+	if first < 10 || first > 30 {
+		t.Errorf("%d rows before offset %d, want the two or three batches that were read", first, begin)
+	}
+	for i, row := range rows[max(first, 0):] {
+		if row.Offset != begin+int64(i) {
+			t.Fatalf("offset %d, want %d", row.Offset, begin+i)
+		}
+	}
+	for _, want := range []string{"an offset has expired", "gap: records have expired"} {
+		if strings.Count(told.String(), want) != 1 {
+			t.Errorf("told %q, want %q once", told.String(), want)
+		}
+	}
+}
+
+// Without results, a consumer goes on where its group was.
+func TestResumesAtTheCommittedOffset(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(300)...)
+	var first, second results
+	drain(t, stream.ConsumerOptions{Cluster: cluster}, first.handle).Close()
+	send(t, cluster, logins(50)...)
+	drain(t, stream.ConsumerOptions{Cluster: cluster}, second.handle)
+	if first.count() != 300 || second.count() != 50 {
+		t.Errorf("%d events and then %d, want 300 and 50", first.count(), second.count())
 	}
 }

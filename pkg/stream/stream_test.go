@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -213,7 +214,6 @@ func TestDrainOfNothing(t *testing.T) {
 
 func TestDeadLetters(t *testing.T) {
 	cluster := start(t)
-	send(t, cluster, logins(10)...)
 	bad := map[string]string{ // value: reason
 		`hello`: "want a JSON object",
 		`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"X","source.port":70000}`:   "from 0 to 65535",
@@ -223,19 +223,21 @@ func TestDeadLetters(t *testing.T) {
 	}
 	writer := &kafka.Writer{Addr: kafka.TCP(cluster.Brokers...), Topic: stream.Raw, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
 	defer writer.Close()
-	for value := range bad {
-		if err := writer.WriteMessages(t.Context(), kafka.Message{Value: []byte(value)}); err != nil {
-			t.Fatal(err)
+	for range 2 { // between events, and at the end of each partition
+		send(t, cluster, logins(10)...)
+		for value := range bad {
+			if err := writer.WriteMessages(t.Context(), kafka.Message{Value: []byte(value)}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	send(t, cluster, logins(10)...)
 	var got results
 	c := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle)
-	if events, dead := c.Counts(); events != 20 || dead != int64(len(bad)) {
-		t.Errorf("%d events, %d dead letters, want 20 and %d", events, dead, len(bad))
+	if events, dead := c.Counts(); events != 20 || dead != int64(2*len(bad)) {
+		t.Errorf("%d events, %d dead letters, want 20 and %d", events, dead, 2*len(bad))
 	}
 	c.Close()
-	// Where dead letters stand at the end of a partition, going on does not repeat them.
+	// Going on does not repeat those at the end, behind the last result.
 	again := drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle)
 	if events, dead := again.Counts(); events != 0 || dead != 0 {
 		t.Errorf("again: %d events, %d dead letters", events, dead)
@@ -257,15 +259,36 @@ func TestDeadLetters(t *testing.T) {
 			if want, known := bad[string(m.Value)]; !known || !strings.Contains(header[stream.HeaderReason], want) {
 				t.Errorf("%.60q: reason %q, want %q", m.Value, header[stream.HeaderReason], want)
 			}
-			if header[stream.HeaderTopic] != stream.Raw {
-				t.Errorf("headers %v", header)
+			if source := source(t, cluster, header); string(source.Value) != string(m.Value) {
+				t.Errorf("%v lead to %.60q, want %.60q", header, source.Value, m.Value)
 			}
 			places[header[stream.HeaderPartition]+"/"+header[stream.HeaderOffset]] = true
 		}
 	}
-	if len(places) != len(bad) {
-		t.Errorf("dead letters of %d places, want %d", len(places), len(bad))
+	if len(places) != 2*len(bad) {
+		t.Errorf("dead letters of %d places, want %d", len(places), 2*len(bad))
 	}
+}
+
+// source is the record that the headers of another speak of.
+func source(t *testing.T, cluster stream.Cluster, header map[string]string) kafka.Message {
+	t.Helper()
+	partition, partitionErr := strconv.Atoi(header[stream.HeaderPartition])
+	offset, offsetErr := strconv.ParseInt(header[stream.HeaderOffset], 10, 64)
+	if partitionErr != nil || offsetErr != nil || header[stream.HeaderTopic] != stream.Raw {
+		t.Fatalf("headers %v", header)
+	}
+	for m, err := range cluster.Messages(t.Context(), stream.Raw, partition, offset) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Offset == offset {
+			return m
+		}
+		break
+	}
+	t.Fatalf("headers %v lead to no record", header)
+	return kafka.Message{}
 }
 
 // A record that the topic takes may be too large for a dead letter as it is:
@@ -459,7 +482,31 @@ func TestRecreatedTopic(t *testing.T) {
 	if got.aside != 1 || got.count() != 400 || !strings.Contains(told.String(), "the topic was recreated") {
 		t.Errorf("put aside %d times, %d rows, told %q", got.aside, got.count(), told.String())
 	}
+	// It is seen where each topic has held one record, too.
+	first = start(t)
+	send(t, first, logins(1)...)
+	var one results
+	drain(t, stream.ConsumerOptions{Cluster: first, Results: &one}, one.handle).Close()
+	second = start(t)
+	other := logins(1)
+	other[0].ID = "other"
+	send(t, second, other...)
+	drain(t, stream.ConsumerOptions{Cluster: second, Results: &one}, one.handle).Close()
+	if one.aside != 1 || one.count() != 1 {
+		t.Errorf("put aside %d times, %d rows", one.aside, one.count())
+	}
+	// Results that cannot be put aside must not be gone on with.
+	stuck := unmovable{results: results{rows: map[int][]event.Record{0: {{Offset: 7}}, 1: {{Offset: 7}}, 2: {{Offset: 7}}}}}
+	err := consumer(t, stream.ConsumerOptions{Cluster: second, Results: &stuck}).Drain(t.Context(), stuck.handle)
+	if err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("error %v", err)
+	}
 }
+
+// unmovable are results that cannot be put aside.
+type unmovable struct{ results }
+
+func (*unmovable) PutAside() (string, error) { return "", errors.New("read-only") }
 
 func TestConsumersShare(t *testing.T) {
 	cluster := start(t)
@@ -587,8 +634,15 @@ func TestPublish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n++; !strings.Contains(string(m.Value), `"class":"Odd login","rule.id":"r1"`) || len(m.Headers) != 3 {
-				t.Errorf("%s, headers %v", m.Value, m.Headers)
+			header := map[string]string{}
+			for _, h := range m.Headers {
+				header[h.Key] = string(h.Value)
+			}
+			source := source(t, cluster, header)
+			want := strings.TrimSuffix(string(source.Value), "}") + `,"event.created":"` + source.Time.UTC().Format(time.RFC3339Nano) +
+				`","class":"Odd login","rule.id":"r1","threat.technique.id":"T1078"}`
+			if n++; string(m.Value) != want || string(m.Key) != string(source.Key) {
+				t.Errorf("key %s: %s\nwant %s", m.Key, m.Value, want)
 			}
 		}
 	}
@@ -607,6 +661,10 @@ func TestSendRefusesWhatIsInvalid(t *testing.T) {
 	events := logins(3)
 	events[1].Source.Port = event.Known(70_000)
 	if err := producer.Send(t.Context(), events...); err == nil || !strings.Contains(err.Error(), "event 2 of 3: source.port") {
+		t.Errorf("error %v", err)
+	}
+	events[1].Source.Port, events[1].User = event.Int{}, strings.Repeat("x", event.MaxRecord)
+	if err := producer.Send(t.Context(), events...); err == nil || !strings.Contains(err.Error(), "want at most 65536") {
 		t.Errorf("error %v", err)
 	}
 	positions, err := cluster.Positions(t.Context(), "", stream.Raw)

@@ -2,8 +2,10 @@ package tracing
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,15 +122,71 @@ func TestResourceOfTheEnvironment(t *testing.T) {
 	traces.Close()
 }
 
-func TestTracingTurnedOff(t *testing.T) {
-	t.Setenv("OTEL_SDK_DISABLED", "TRUE") // in any case (OpenTelemetry, Boolean environment variables)
-	traces, err := Start(t.Context(), "producer", "")
-	if err != nil || traces != nil || traces.Sample(time.Now()) {
-		t.Errorf("%v, %v", traces, err)
+// All spans of a burst that is traced in full wait for a backend that is slow.
+func TestBurstFits(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "120000")
+	release := make(chan struct{})
+	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer backend.Close()
+	traces, err := Start(t.Context(), "producer", backend.URL)
+	if err != nil {
+		t.Fatal(err)
 	}
+	record(traces, 4*burst)
+	close(release)
 	traces.Close()
-	if exported, dropped := traces.Counts(); exported != 0 || dropped != 0 || traces.Err() != nil {
+	if exported, dropped := traces.Counts(); exported != 4*burst || dropped != 0 {
 		t.Errorf("%d exported, %d dropped", exported, dropped)
+	}
+}
+
+// The standard variables say where spans go and whose they are.
+func TestEnvironment(t *testing.T) {
+	var paths, bodies []string
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		paths, bodies = append(paths, r.URL.Path), append(bodies, string(body))
+	}))
+	defer backend.Close()
+	const nowhere = "http://127.0.0.1:1"
+	for _, test := range []struct {
+		name, endpoint, variable, value, path, service string
+	}{
+		{"the endpoint given", backend.URL, "OTEL_EXPORTER_OTLP_ENDPOINT", nowhere, "/v1/traces", "producer"},
+		{"the endpoint given, not that for traces", backend.URL, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", nowhere, "/v1/traces", "producer"},
+		{"OTLP's endpoint", "", "OTEL_EXPORTER_OTLP_ENDPOINT", backend.URL, "/v1/traces", "producer"},
+		{"that for traces", "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", backend.URL + "/mine", "/mine", "producer"},
+		{"the service", backend.URL, "OTEL_SERVICE_NAME", "sensor-7", "/v1/traces", "sensor-7"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv(test.variable, test.value)
+			paths, bodies = nil, nil
+			traces, err := Start(t.Context(), "producer", test.endpoint)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record(traces, 1)
+			traces.Close()
+			if len(paths) != 1 || paths[0] != test.path || !strings.Contains(bodies[0], test.service) {
+				t.Errorf("requests to %q (%v), want one to %s of the service %s", paths, traces.Err(), test.path, test.service)
+			}
+		})
+	}
+}
+
+func TestTracingTurnedOff(t *testing.T) {
+	for variable, value := range map[string]string{"OTEL_SDK_DISABLED": "TRUE", "OTEL_TRACES_EXPORTER": "none"} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, value)
+			traces, err := Start(t.Context(), "producer", "")
+			if err != nil || traces != nil || traces.Sample(time.Now()) {
+				t.Errorf("%v, %v", traces, err)
+			}
+			traces.Close()
+			if exported, dropped := traces.Counts(); exported != 0 || dropped != 0 || traces.Err() != nil {
+				t.Errorf("%d exported, %d dropped", exported, dropped)
+			}
+		})
 	}
 }
 
