@@ -54,11 +54,11 @@ func Example() {
 
 	for row, err := range store.Read(file) {
 		check(err)
-		fmt.Println(row.ID, row.Verdict.Class, row.Verdict.Technique.ID)
+		fmt.Println(row.ID, row.Verdict.Class)
 	}
 	// Unordered output:
 	// a benign
-	// b SQL Injection in a Web Request T1190
+	// b SQL Injection in a Web Request
 }
 
 func check(err error) {
