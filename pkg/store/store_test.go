@@ -246,27 +246,6 @@ func TestLastIsFoundFarBack(t *testing.T) {
 	expect(t, path, 5000, 1)
 }
 
-func TestPutAside(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "classified_packets.csv")
-	a, b := open(t, path), open(t, path)
-	appendTo(t, a, 0, 0, 5)
-	name, err := a.PutAside()
-	if err != nil || name == "" {
-		t.Fatalf("%q, %v", name, err)
-	}
-	expect(t, name, 5)
-	if _, _, ok, _ := a.Last(0); ok {
-		t.Error("the new file has rows")
-	}
-	// The other process had the same in mind, and must not move the new file.
-	if name, err := b.PutAside(); err != nil || name != "" {
-		t.Errorf("put aside twice: %q, %v", name, err)
-	}
-	appendTo(t, b, 0, 0, 2)
-	appendTo(t, a, 0, 3, 4)
-	expect(t, path, 4)
-}
-
 func TestShortenedFileIsNoticed(t *testing.T) {
 	for name, change := range map[string]func(string) error{
 		"shortened": func(path string) error { return os.Truncate(path, int64(len(header)+1)) },
