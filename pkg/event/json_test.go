@@ -250,8 +250,8 @@ func TestEveryMemberIsAField(t *testing.T) {
 	members := 0
 	var count func(of reflect.Type)
 	count = func(of reflect.Type) {
-		for i := range of.NumField() {
-			switch member := of.Field(i).Type; member {
+		for field := range of.Fields() {
+			switch member := field.Type; member {
 			case reflect.TypeFor[time.Time](), reflect.TypeFor[string](), reflect.TypeFor[event.Int](), reflect.TypeFor[netip.Addr]():
 				members++
 			default:
