@@ -242,7 +242,7 @@ func plainStage(ctx context.Context, cluster stream.Cluster, group, path string,
 		batch.Records[0] = event.Record{Event: p.event(), Offset: message.Offset, Time: message.Time}
 		classifiers[message.Partition].Classify(ctx, &batch)
 		v := batch.Records[0].Verdict
-		cells := make([]string, 0, 42)
+		cells := make([]string, 0, event.ColumnCount)
 		for _, f := range event.Fields() {
 			cells = append(cells, string(f.Append(nil, &batch.Records[0].Event)))
 		}

@@ -40,7 +40,7 @@ type sourceFlags struct {
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.input, "input", "", "file of events instead of generated ones: raw_packets.csv or Zeek's conn.log (TSV or JSON, also .gz or .zst)")
+	flags.StringVar(&f.input, "input", "", "file of events instead of generated ones: raw_packets.csv or a sensor's log, such as Zeek's conn.log, also .gz or .zst")
 	flags.IntVar(&f.events, "events", 10_000, "how many events to generate")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the generator (default drawn and printed)")
 	flags.StringVar(&f.start, "start", "", "time of the first generated event, such as 2026-03-01T08:00:00Z (default now)")

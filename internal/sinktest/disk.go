@@ -27,6 +27,7 @@ type Disk struct {
 	shortWrite, failedSync, failedTruncate bool
 	most                                   int // bytes of the short write
 	dead                                   bool
+	beforeWrite                            func()
 }
 
 // content is what the disk keeps of a file when the power fails.
@@ -50,6 +51,10 @@ func (d *Disk) FailTruncate() { d.set(func() { d.failedTruncate = true }) }
 // Kill makes the next write the last thing that the files now open do, and cuts
 // it after so many bytes: their process is killed.
 func (d *Disk) Kill(bytes int) { d.set(func() { d.shortWrite, d.most, d.dead = true, bytes, true }) }
+
+// BeforeWrite does something in the middle of an Append: when the next write
+// begins.
+func (d *Disk) BeforeWrite(do func()) { d.set(func() { d.beforeWrite = do }) }
 
 func (d *Disk) set(fault func()) {
 	d.mu.Lock()
@@ -94,6 +99,11 @@ type file struct {
 }
 
 func (f *file) Write(b []byte) (int, error) {
+	var before func()
+	f.disk.set(func() { before, f.disk.beforeWrite = f.disk.beforeWrite, nil })
+	if before != nil {
+		before()
+	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if f.dead {

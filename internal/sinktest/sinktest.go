@@ -14,12 +14,13 @@ import (
 
 	"soclab/pkg/event"
 	"soclab/pkg/sink"
+	"soclab/pkg/stream"
 )
 
 // Sink is a sink that knows how far it got.
 type Sink interface {
 	sink.Sink
-	Last(partition int) (offset int64, eventID string, ok bool, err error)
+	stream.Results
 	Close() error
 }
 
@@ -46,8 +47,10 @@ func Run(t *testing.T, format Format) {
 		{"failed sync", (*suite).failedSync},
 		{"power failure", (*suite).powerFailure},
 		{"two writers", (*suite).twoWriters},
+		{"waiting for a writer", (*suite).waiting},
 		{"killed writer", (*suite).killedWriter},
 		{"replaced file", (*suite).replacedFile},
+		{"put aside", (*suite).putAside},
 		{"unclassified event", (*suite).unclassified},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -262,6 +265,29 @@ func (s *suite) twoWriters() {
 	s.holds(s.open(), 499, 499)
 }
 
+// waiting: while one writes no other does, and it waits no longer than its
+// context.
+func (s *suite) waiting() {
+	k, other := s.open(), s.open()
+	s.append(k, 0, 0, 2)
+	s.disk.BeforeWrite(func() {
+		ctx, cancel := context.WithTimeout(s.Context(), 50*time.Millisecond)
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- other.Append(ctx, batch(0, 3, 5)) }()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				s.Errorf("while another writes, Append returns %v, want %v", err, context.DeadlineExceeded)
+			}
+		case <-time.After(30 * time.Second):
+			s.Error("Append does not end with its context")
+		}
+	})
+	s.append(k, 0, 3, 5)
+	s.holds(k, 5)
+}
+
 // killedWriter: another goes on where one died in the middle of a write.
 func (s *suite) killedWriter() {
 	last := int64(2)
@@ -312,6 +338,26 @@ func (s *suite) replacedFile() {
 	}
 	s.appendFails(k, 0, 10, 11)
 	s.holds(s.open(), -1)
+}
+
+// putAside: a sink whose topic is gone begins anew, and keeps what it had.
+func (s *suite) putAside() {
+	k, other := s.open(), s.open()
+	s.append(k, 0, 0, 5)
+	name, err := k.PutAside()
+	if err != nil || name == "" {
+		s.Fatalf("%q, %v", name, err)
+	}
+	s.holds(k, -1)
+	// The other consumer had the same in mind, and must not move the new file.
+	if again, err := other.PutAside(); err != nil || again != "" {
+		s.Errorf("put aside twice: %q, %v", again, err)
+	}
+	s.append(other, 0, 0, 2)
+	s.append(k, 0, 3, 4)
+	s.holds(k, 4)
+	s.path = name
+	s.holds(s.open(), 5)
 }
 
 func (s *suite) unclassified() {

@@ -2,6 +2,8 @@ package event_test
 
 import (
 	"encoding/csv"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -25,6 +27,51 @@ func TestCSVRoundTrip(t *testing.T) {
 	}
 	if got != want {
 		t.Errorf("decoded\n%+v, want\n%+v", got, want)
+	}
+}
+
+// Each column of a row, also the one that was added last, is written where the
+// header has it, and read; and published where it is known before the row is
+// stored.
+func TestEveryColumn(t *testing.T) {
+	names := event.RowColumns()
+	columns, err := event.ParseHeader(strings.Join(names, ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := slices.Clone(names) // text, unless it is one of these
+	for column, value := range map[event.Column]string{
+		event.ColumnCreated: "2026-03-01T12:00:01Z", event.ColumnIngested: "2026-03-01T12:00:02Z",
+		event.ColumnPartition: "3", event.ColumnOffset: "4",
+	} {
+		cells[column] = value
+	}
+	for _, f := range event.Fields() {
+		switch f.Kind() {
+		case event.KindTime:
+			cells[f] = "2026-03-01T12:00:00Z"
+		case event.KindInteger:
+			cells[f] = fmt.Sprint(ranges[f.Name()][1])
+		case event.KindAddress:
+			cells[f] = "10.0.0.1"
+		}
+	}
+	want := string(event.JoinRow(nil, cells))
+	var row event.Row
+	if err := columns.DecodeRow(want, &row); err != nil {
+		t.Fatal(err)
+	}
+	var encoder event.RowEncoder
+	if got := string(encoder.AppendCSV(nil, &row)); got != want {
+		t.Errorf("wrote\n%s, want\n%s", got, want)
+	}
+	record := string(encoder.AppendJSON(nil, &row))
+	stored := []event.Column{event.ColumnIngested, event.ColumnTraceID, event.ColumnPartition, event.ColumnOffset}
+	for i, name := range names {
+		known := !slices.Contains(stored, event.Column(i))
+		if published := strings.Contains(record, `"`+name+`":`); published != known {
+			t.Errorf("%s is published: %v", name, published)
+		}
 	}
 }
 

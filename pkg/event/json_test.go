@@ -3,7 +3,10 @@ package event_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -205,8 +208,7 @@ func TestFields(t *testing.T) {
 // JSON, as CSV, and in a row.
 func TestEveryFieldRoundTrips(t *testing.T) {
 	values := map[event.Kind]string{
-		event.KindTime: "2026-03-01T12:00:00Z", event.KindText: `some "text", and more`,
-		event.KindInteger: "443", event.KindAddress: "10.0.0.1",
+		event.KindTime: "2026-03-01T12:00:00Z", event.KindText: `some "text", and more`, event.KindAddress: "10.0.0.1",
 	}
 	columns, err := event.ParseHeader(strings.Join(event.RowColumns(), ","))
 	if err != nil {
@@ -214,11 +216,15 @@ func TestEveryFieldRoundTrips(t *testing.T) {
 	}
 	for _, f := range event.Fields() {
 		want := event.Event{Timestamp: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), ID: "E"}
-		if err := f.Parse(&want, values[f.Kind()]); err != nil {
+		value := values[f.Kind()]
+		if f.Kind() == event.KindInteger {
+			value = fmt.Sprint(ranges[f.Name()][1])
+		}
+		if err := f.Parse(&want, value); err != nil {
 			t.Fatal(err)
 		}
-		if string(f.Append(nil, &want)) != values[f.Kind()] {
-			t.Errorf("%s is %q after it was set to %q", f.Name(), f.Append(nil, &want), values[f.Kind()])
+		if string(f.Append(nil, &want)) != value {
+			t.Errorf("%s is %q after it was set to %q", f.Name(), f.Append(nil, &want), value)
 		}
 		var got event.Event
 		if err := event.DecodeJSON(string(event.AppendJSON(nil, &want)), &got); err != nil || got != want {
@@ -246,6 +252,81 @@ func TestNamesLoseTheirDot(t *testing.T) {
 	for name, want := range map[string]string{"evil.example.": "evil.example", "evil.example": "evil.example", ".": "."} {
 		if err := event.DecodeJSON(at+`,"dns.question.name":"`+name+`","url.domain":"`+name+`"}`, &e); err != nil || e.DNS.Question != want || e.URL.Domain != want {
 			t.Errorf("%s became %s and %s (%v), want %s", name, e.DNS.Question, e.URL.Domain, err, want)
+		}
+	}
+}
+
+// Each member of Event is a field: what code can set is also written.
+func TestEveryMemberIsAField(t *testing.T) {
+	members := 0
+	var count func(of reflect.Type)
+	count = func(of reflect.Type) {
+		for field := range of.Fields() {
+			switch member := field.Type; member {
+			case reflect.TypeFor[time.Time](), reflect.TypeFor[string](), reflect.TypeFor[event.Int](), reflect.TypeFor[netip.Addr]():
+				members++
+			default:
+				count(member)
+			}
+		}
+	}
+	count(reflect.TypeFor[event.Event]())
+	if fields := len(event.Fields()); members != fields {
+		t.Errorf("Event has %d members, and %d fields: one lacks its row in the table", members, fields)
+	}
+}
+
+// ranges are those of the fields that are whole numbers.
+var ranges = map[string][2]int64{
+	"event.duration":            {0, math.MaxInt64},
+	"source.port":               {0, 65535},
+	"source.bytes":              {0, math.MaxInt64},
+	"source.packets":            {0, math.MaxInt64},
+	"destination.port":          {0, 65535},
+	"destination.bytes":         {0, math.MaxInt64},
+	"destination.packets":       {0, math.MaxInt64},
+	"http.response.status_code": {100, 999},
+}
+
+// The ends of each range are accepted, and what is beyond them is refused: as
+// the text of CSV and logs, and in JSON.
+func TestRanges(t *testing.T) {
+	for _, f := range event.Fields() {
+		if f.Kind() != event.KindInteger {
+			continue
+		}
+		ends, known := ranges[f.Name()]
+		if !known {
+			t.Errorf("%s has no range here", f.Name())
+			continue
+		}
+		for value, accepted := range map[int64]bool{ends[0]: true, ends[1]: true, ends[0] - 1: false, ends[1] + 1: false} {
+			e := event.Event{Timestamp: noon, ID: "E"}
+			errs := map[string]error{
+				"text": f.Parse(&e, fmt.Sprint(value)),
+				"JSON": event.DecodeJSON(fmt.Sprintf(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"E",%q:%d}`, f.Name(), value), &e),
+			}
+			for form, err := range errs {
+				if (err == nil) != accepted {
+					t.Errorf("%s: %d as %s: error %v", f.Name(), value, form, err)
+				}
+			}
+		}
+	}
+}
+
+// The design names all fields and columns, in their order.
+func TestDesignNamesAll(t *testing.T) {
+	text, err := os.ReadFile("../../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := strings.Split(event.Header(), ","); !strings.Contains(string(text), "`"+strings.Join(names, ", ")+"`") {
+		t.Errorf("docs/design.md (Event) does not list\n%s", strings.Join(names, ", "))
+	}
+	for _, name := range event.RowColumns() {
+		if !strings.Contains(string(text), name) {
+			t.Errorf("docs/design.md (Classified row) does not name %s", name)
 		}
 	}
 }

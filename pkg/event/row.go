@@ -33,7 +33,7 @@ const (
 	ColumnTacticName                                       // threat.tactic.name
 	ColumnTechniqueID                                      // threat.technique.id
 	ColumnTechniqueName                                    // threat.technique.name
-	columnTraceID                                          // trace.id
+	ColumnTraceID                                          // trace.id
 	ColumnPartition                                        // kafka.partition
 	ColumnOffset                                           // kafka.offset
 	ColumnCount                                            // how many there are; no column itself
@@ -53,7 +53,7 @@ var columns = [ColumnCount]column{
 	ColumnTacticName:    judgement("threat.tactic.name", func(v *Verdict) *string { return &v.Tactic.Name }),
 	ColumnTechniqueID:   judgement("threat.technique.id", func(v *Verdict) *string { return &v.Technique.ID }),
 	ColumnTechniqueName: judgement("threat.technique.name", func(v *Verdict) *string { return &v.Technique.Name }),
-	columnTraceID: {
+	ColumnTraceID: {
 		name:  "trace.id",
 		text:  func(r *Row) string { return r.TraceID },
 		parse: func(text string, r *Row) error { r.TraceID = text; return nil },

@@ -160,8 +160,7 @@ func (f *zeekField) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	var wrong *event.FieldError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*event.FieldError](err); ok {
 		wrong.Field = f.name
 	}
 	return err

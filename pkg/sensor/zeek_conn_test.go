@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"soclab/internal/need"
@@ -62,10 +61,4 @@ func TestWholeLogs(t *testing.T) {
 			}
 		})
 	}
-	t.Run("another log of Zeek's", func(t *testing.T) {
-		_, err := Open(need.RealLog(t, "zeek-ssh/ssh.log"))
-		if err == nil || !strings.Contains(err.Error(), "ssh.log:1: found Zeek's ssh.log: want Zeek conn.log") {
-			t.Errorf("%v, want a word about ssh.log", err)
-		}
-	})
 }

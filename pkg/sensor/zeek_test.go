@@ -121,9 +121,9 @@ func TestZeekRefuses(t *testing.T) {
 		{"a short row", row("\tBenign", ""), ":8: row of 14 columns: want 15 as in #fields"},
 		{"a torn row", strings.TrimSuffix(row("\t111\tSHR\t0\t1\tBenign", "\t11"), "\n"), "the line has no end"},
 		{"a row before the columns", tsvHeader + tsvRow, ":6: a row before the columns are known"},
-		{"dns.log", strings.Replace(tsvHeader, "conn", "dns", 1) + "#fields\tts\tuid\tquery\n", ":5: found Zeek's dns.log: want Zeek conn.log"},
-		{"dns.log below conn.log", tsvHeader + tsvFields + tsvRow + "#path\tdns\n", ":8: found Zeek's dns.log"},
-		{"another log without a path", "#fields\tts\tuid\tquery\n", `:1: #fields "ts uid query": want those of Zeek conn.log`},
+		{"another log", strings.Replace(tsvHeader, "conn", "weather", 1) + "#fields\tts\tuid\train\n", ":5: found Zeek's weather.log: want " + zeekNames()},
+		{"another log below conn.log", tsvHeader + tsvFields + tsvRow + "#path\tweather\n", ":8: found Zeek's weather.log"},
+		{"another log without a path", "#fields\tts\tuid\train\n", `:1: #fields "ts uid rain": want those of ` + zeekNames()},
 		{"no uid column", "#fields\tts\tconn_state\n", ":1: #fields: want a column uid"},
 		{"a column twice", tsvHeader + strings.Replace(tsvFields, "label", "ts", 1), `"ts": want each column once`},
 
@@ -133,15 +133,15 @@ func TestZeekRefuses(t *testing.T) {
 		{"JSON cut", object(`"orig_pkts":0`, ``), `:2: `},
 		{"two objects in a line", strings.Replace(jsonRow, "\n", jsonRow, 1), "want one JSON object in a line"},
 		{"no object", jsonRow + "17\n", ":2: "},
-		{"JSON dns.log", `{"ts":1,"uid":"C","id.orig_h":"10.0.0.1","proto":"udp","trans_id":7,"query":"a.b"}`, ":1: found Zeek's dns.log: want Zeek conn.log"},
-		{"JSON _path", `{"_path":"http","ts":1}`, "found Zeek's http.log"},
-		{"other JSON", `{"timestamp":"2018-03-23T22:11:37","event_type":"alert"}`, ":1: found JSON without the fields of Zeek conn.log"},
+		{"JSON of another log", `{"ts":1,"uid":"C","id.orig_h":"10.0.0.1","proto":"tcp","note":"x"}`, ":1: found Zeek's notice.log: want " + zeekNames()},
+		{"JSON _path", `{"_path":"weather","ts":1}`, "found Zeek's weather.log"},
+		{"other JSON", `{"timestamp":"2018-03-23T22:11:37","event_type":"alert"}`, ":1: found JSON without the fields of " + zeekNames()},
 		{"a row before the columns of another header", tsvHeader + tsvFields + tsvRow + "#path\tconn\n" + tsvRow, ":9: a row before the columns are known"},
 		{"no address", row("172.16.1.11", "-"), `:8: id.orig_h: "": want a value in every record`},
 		{"no address column", tsvHeader + strings.Replace(tsvFields, "id.resp_h", "resp_h", 1) + tsvRow, ":6: #fields: want a column id.resp_h"},
 		{"a column in another case", tsvHeader + strings.Replace(tsvFields, "service", "Service", 1) + tsvRow, `:6: #fields: service: "Service": want the name in this case exactly`},
 		{"a column in two spellings", tsvHeader + strings.Replace(tsvFields, "label", "id_orig_h", 1), `"id_orig_h": want each column once`},
-		{"another log without a path below", tsvHeader + tsvFields + tsvRow + "#separator \\x09\n#fields\tts\tquery\n", `:9: #fields "ts query": want those of`},
+		{"another log without a path below", tsvHeader + tsvFields + tsvRow + "#separator \\x09\n#fields\tts\train\n", `:9: #fields "ts rain": want those of`},
 
 		{"JSON without an address", object(`"id.orig_h":"172.16.1.11",`, ``), `:2: id.orig_h: "": want a value in every record`},
 		{"JSON null address", object(`"172.16.1.11"`, `null`), `:2: id.orig_h: "": want a value in every record`},
@@ -160,37 +160,37 @@ func TestZeekRefuses(t *testing.T) {
 
 // Another log is a table: TSV and JSON are read by it.
 func TestAddingALog(t *testing.T) {
-	dns := zeekLog{
-		path: "dns", dataset: "zeek.dns", category: "network", action: "query",
-		marks: []string{"trans_id"},
+	made := zeekLog{
+		path: "weather", dataset: "zeek.weather", category: "network", action: "query",
+		marks: []string{"rain"},
 		fields: slices.Concat(zeekConnection, []zeekField{
 			{name: "query", to: event.MustField("dns.question.name")},
 			{name: "answers", to: event.MustField("dns.answers"), list: true},
 			{name: "rtt", to: event.MustField("event.duration")},
 		}),
 	}
-	zeekLogs = append(zeekLogs, &dns)
+	zeekLogs = append(zeekLogs, &made)
 	t.Cleanup(func() { zeekLogs = zeekLogs[:len(zeekLogs)-1] })
 	question := event.Event{
-		Timestamp: time.Unix(1, 0).UTC(), ID: "D1", Dataset: "zeek.dns", Category: "network", Action: "query", Duration: event.Known(500_000_000),
+		Timestamp: time.Unix(1, 0).UTC(), ID: "D1", Dataset: "zeek.weather", Category: "network", Action: "query", Duration: event.Known(500_000_000),
 		Source:      event.Endpoint{IP: netip.MustParseAddr("10.0.0.1"), Port: event.Known(5)},
 		Destination: event.Endpoint{IP: netip.MustParseAddr("10.0.0.2"), Port: event.Known(53)},
 		DNS:         event.DNS{Question: "a.example", Answers: "10.0.0.3,10.0.0.4"},
 	}
 	const (
-		header = "#separator \\x09\n#path\tdns\n"
-		rows   = "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\ttrans_id\trtt\tquery\tanswers\n" +
+		header = "#separator \\x09\n#path\tweather\n"
+		rows   = "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\train\trtt\tquery\tanswers\n" +
 			"1.0\tD1\t10.0.0.1\t5\t10.0.0.2\t53\t7\t0.5\ta.example\t10.0.0.3,10.0.0.4\n"
-		object = `{"ts":1,"uid":"D1","id.orig_h":"10.0.0.1","id.orig_p":5,"id.resp_h":"10.0.0.2","id.resp_p":53,"trans_id":7,"rtt":0.5,"query":"a.example","answers":["10.0.0.3","10.0.0.4"]}` + "\n"
+		object = `{"ts":1,"uid":"D1","id.orig_h":"10.0.0.1","id.orig_p":5,"id.resp_h":"10.0.0.2","id.resp_p":53,"rain":7,"rtt":0.5,"query":"a.example","answers":["10.0.0.3","10.0.0.4"]}` + "\n"
 	)
 	for _, c := range []struct {
 		name, content, format string
 		want                  []event.Event
 	}{
-		{"TSV", header + rows, "Zeek dns.log (TSV)", []event.Event{question}},
-		{"TSV without a path", rows, "Zeek dns.log (TSV)", []event.Event{question}},
-		{"JSON", object, "Zeek dns.log (JSON lines)", []event.Event{question}},
-		{"JSON with _path", `{"_path":"dns",` + strings.Replace(object[1:], `"trans_id":7,`, "", 1), "Zeek dns.log (JSON lines)", []event.Event{question}},
+		{"TSV", header + rows, "Zeek weather.log (TSV)", []event.Event{question}},
+		{"TSV without a path", rows, "Zeek weather.log (TSV)", []event.Event{question}},
+		{"JSON", object, "Zeek weather.log (JSON lines)", []event.Event{question}},
+		{"JSON with _path", `{"_path":"weather",` + strings.Replace(object[1:], `"rain":7,`, "", 1), "Zeek weather.log (JSON lines)", []event.Event{question}},
 		{"joined TSV, each row by its own header", tsvHeader + tsvFields + tsvRow + header + rows + tsvHeader + tsvFields + tsvRow, "Zeek conn.log (TSV)", []event.Event{flow, question, flow}},
 		{"mixed JSON", jsonRow + object + jsonRow, "Zeek conn.log (JSON lines)", []event.Event{flow, question, flow}},
 	} {
@@ -225,6 +225,11 @@ func TestZeekTables(t *testing.T) {
 				t.Errorf("%s marks both %s and %s", mark, other, l.path)
 			}
 			marks[mark] = l.path
+			for _, other := range zeekLogs {
+				if at, _ := other.field(mark, 0); other != l && at >= 0 {
+					t.Errorf("%s marks %s, and is a field of %s", mark, l.path, other.path)
+				}
+			}
 		}
 		required := map[event.Field]bool{}
 		for i, f := range l.fields {

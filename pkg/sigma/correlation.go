@@ -114,10 +114,8 @@ func (l *loader) correlation(m map[string]*yaml.Node) error {
 	switch k, known := kinds[c.Type]; {
 	case known:
 		c.kind = k
-	case c.Type == "value_median" || c.Type == "value_percentile":
-		return refuse(values["type"], "%s is not supported: it needs all values of a window in order; use value_avg or value_count", c.Type)
 	default:
-		return refuse(node, "type %q is not known: use %s", c.Type, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		return refuse(node, "type %q is not supported: use %s", c.Type, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	}
 	if len(c.Rules) == 0 || len(c.Rules) > maxCorrelated {
 		return refuse(node, "a correlation needs rules, %d at most", maxCorrelated)

@@ -8,20 +8,31 @@ import (
 	"soclab/pkg/event"
 )
 
-// sample is a value of each kind, and other is what a required field holds in
-// its place.
-var sample, other = map[event.Kind]any{
-	event.KindTime:    "2026-03-01T12:34:56Z",
-	event.KindText:    "443",
-	event.KindInteger: 443,
-	event.KindAddress: "192.0.2.43",
-}, map[event.Field]any{
+// sample is a value of the field.
+func sample(f event.Field) any {
+	switch f.Kind() {
+	case event.KindTime:
+		return "2026-03-01T12:34:56Z"
+	case event.KindAddress:
+		return "192.0.2.43"
+	case event.KindInteger: // in range
+		for n := 443; n > 0; n-- {
+			if f.Parse(new(event.Event), fmt.Sprint(n)) == nil {
+				return n
+			}
+		}
+	}
+	return "443"
+}
+
+// other is what a required field holds in its sample's place.
+var other = map[event.Field]any{
 	event.FieldTimestamp: "2026-03-01T00:00:00Z",
 	event.FieldID:        "other",
 }
 
-// withFields is an event in which the fields that are asked for hold the
-// sample of their kind.
+// withFields is an event in which the fields that are asked for hold their
+// samples.
 func withFields(t *testing.T, holds func(event.Field) bool) *event.Event {
 	t.Helper()
 	members := make(map[string]any)
@@ -30,7 +41,7 @@ func withFields(t *testing.T, holds func(event.Field) bool) *event.Event {
 			members[f.Name()] = value
 		}
 		if holds(f) {
-			members[f.Name()] = sample[f.Kind()]
+			members[f.Name()] = sample(f)
 		}
 	}
 	text, err := json.Marshal(members)
@@ -53,11 +64,11 @@ func TestEveryField(t *testing.T) {
 		rule := func(condition string) *Rule {
 			return parse(t, "title: T\nlogsource: {category: firewall}\ndetection: {s: {"+condition+"}, condition: s}").Rules[0]
 		}
-		r := rule(fmt.Sprintf("'%s': '%v'", field.Name(), sample[field.Kind()]))
+		r := rule(fmt.Sprintf("'%s': '%v'", field.Name(), sample(field)))
 		if !r.Matches(alone) || r.Matches(others) {
 			t.Errorf("%s: matches the field's own value %v, that of all others %v", field.Name(), r.Matches(alone), r.Matches(others))
 		}
-		if why := r.Explain(alone); len(why) != 1 || why[0].Value != fmt.Sprint(sample[field.Kind()]) {
+		if why := r.Explain(alone); len(why) != 1 || why[0].Value != fmt.Sprint(sample(field)) {
 			t.Errorf("%s: explained by %v", field.Name(), why)
 		}
 		r = rule("'" + field.Name() + "|exists': true")

@@ -101,6 +101,6 @@ func routeOf(l LogSource) (route, error) {
 		return route{}, fmt.Errorf("logsource names no category, product or service")
 	}
 	return route{}, fmt.Errorf("no events come from the log source %s; these are known: category firewall, "+
-		"network_connection, network, dns, proxy, webserver or authentication; product zeek with service conn, dns, "+
+		"network_connection, dns, dns_query, proxy, webserver, web, authentication or network, also with service connection or dns; product zeek with service conn, dns, "+
 		"http, rdp or ssh; product suricata with service alert, dns, flow, http or ssh; product linux with service auth or sshd", l)
 }

@@ -57,7 +57,7 @@ func TestDefaultRulesAreDocumented(t *testing.T) {
 		}
 	}
 
-	ids, titles, tactics, correlations := map[string]bool{}, map[string]bool{}, map[string]bool{}, 0
+	ids, titles, tactics, detecting, correlations := map[string]bool{}, map[string]bool{}, map[string]bool{}, 0, 0
 	for _, r := range rules.Rules {
 		complaint := func(format string, args ...any) {
 			t.Helper()
@@ -92,6 +92,7 @@ func TestDefaultRulesAreDocumented(t *testing.T) {
 			complaint("does not refer to %s", page)
 		}
 		tactics[r.Tactics[0].Name] = true
+		detecting++
 		if r.Correlation != nil {
 			correlations++
 		}
@@ -100,6 +101,11 @@ func TestDefaultRulesAreDocumented(t *testing.T) {
 	files, err := filepath.Glob("rules/*.yml")
 	if err != nil || len(files) < 35 || correlations < 10 || len(tactics) < 9 {
 		t.Errorf("%d files, %d correlations, %d tactics (%v): want 35, 10, 9 at least", len(files), correlations, len(tactics), err)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if figure := fmt.Sprintf("%d documents; %d detect, %d of these are correlations", len(rules.Rules), detecting, correlations); err != nil ||
+		!bytes.Contains(readme, []byte(figure)) {
+		t.Errorf("README.md does not say %q (%v)", figure, err)
 	}
 }
 

@@ -290,8 +290,7 @@ func TestRefusals(t *testing.T) {
 		{"empty selection", rule("s: {}\ncondition: s"), 4, "no fields"},
 		{"neq and all", rule("s: {user.name|neq|all: [x, y]}\ncondition: s"), 4, "none of the values"},
 
-		{"correlation type", correlation("{type: event, rules: [f], timespan: 1m, condition: {gte: 1}}"), 7, "is not known: use event_count"},
-		{"median", correlation("{type: value_median, rules: [f], timespan: 1m, condition: {gte: 1, field: source.bytes}}"), 7, "value_median is not supported"},
+		{"correlation type", correlation("{type: event, rules: [f], timespan: 1m, condition: {gte: 1}}"), 7, "is not supported: use event_count"},
 		{"unknown rule", correlation("{type: event_count, rules: [g], timespan: 1m, condition: {gte: 1}}"), 7, `no rule has the id or name "g"`},
 		{"circle", correlation("{type: event_count, rules: [C], timespan: 1m, condition: {gte: 1}}"), 7, "circle"},
 		{"timespan", correlation("{type: event_count, rules: [f], timespan: 1M, condition: {gte: 1}}"), 7, "timespan"},

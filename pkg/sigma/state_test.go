@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +14,7 @@ import (
 	"soclab/pkg/event"
 )
 
-// everyCorrelation has each type of correlation, with aliases and chains.
+// everyCorrelation has each kind of correlation, with aliases and chains.
 const everyCorrelation = `
 title: Failed
 id: failed
@@ -200,39 +202,51 @@ func (m *reference) rulesAt(c *Correlation, group string, k, i int) []int {
 	return rules
 }
 
+// counted is what counts at one event, by the definition.
+type counted struct {
+	events  int
+	rules   map[int]bool    // that they match
+	values  map[string]bool // of the condition's fields
+	numbers []int64         // source.bytes, in order
+}
+
+// definitions say what each kind of correlation measures. That of
+// temporal_ordered, which measures nothing, is endsSequence.
+var definitions = map[string]func(counted) float64{
+	"event_count": func(c counted) float64 { return float64(c.events) },
+	"value_count": func(c counted) float64 { return float64(len(c.values)) },
+	"value_sum":   func(c counted) float64 { return sum(c.numbers) },
+	"value_avg":   func(c counted) float64 { return sum(c.numbers) / float64(c.events) },
+	"temporal":    func(c counted) float64 { return float64(len(c.rules)) },
+}
+
+func sum(numbers []int64) (sum float64) {
+	for _, n := range numbers {
+		sum += float64(n)
+	}
+	return sum
+}
+
 func (m *reference) holds(c *Correlation, group string, i int) bool {
 	if c.Type == "temporal_ordered" {
 		return m.endsSequence(c, group, len(c.rules)-1, i, i)
 	}
-	events, sum := 0, int64(0)
-	distinct := make(map[string]bool)
+	in := counted{rules: map[int]bool{}, values: map[string]bool{}}
 	for k := range i + 1 {
 		rules := m.rulesAt(c, group, k, i)
 		if len(rules) == 0 {
 			continue
 		}
-		events++
-		switch c.Type {
-		case "temporal":
-			for _, rule := range rules {
-				distinct[fmt.Sprint(rule)] = true
-			}
-		case "value_count":
-			value, _ := m.values(c.values, k)
-			distinct[value] = true
-		case "value_sum", "value_avg":
-			sum += m.records[k].Source.Bytes.Value
+		in.events++
+		for _, rule := range rules {
+			in.rules[rule] = true
 		}
+		value, _ := m.values(c.values, k)
+		in.values[value] = true
+		in.numbers = append(in.numbers, m.records[k].Source.Bytes.Value)
 	}
-	switch c.Type {
-	case "event_count":
-		return c.met(float64(events))
-	case "value_sum":
-		return c.met(float64(sum))
-	case "value_avg":
-		return c.met(float64(sum) / float64(events))
-	}
-	return c.met(float64(len(distinct)))
+	slices.Sort(in.numbers)
+	return c.met(definitions[c.Type](in))
 }
 
 // endsSequence reports whether record k is a match of a rule in the window of
@@ -254,8 +268,34 @@ func (m *reference) endsSequence(c *Correlation, group string, rule, k, i int) b
 	return false
 }
 
+// TestEveryKind: each kind of correlation has a rule that all these tests are
+// made with, and is named in the package's documentation.
+func TestEveryKind(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := range kinds {
+		if !strings.Contains(everyCorrelation, "type: "+kind+",") {
+			t.Errorf("%s has no rule in everyCorrelation", kind)
+		}
+		if !regexp.MustCompile(`\b` + kind + `\b`).Match(doc) {
+			t.Errorf("%s is not in doc.go", kind)
+		}
+	}
+}
+
 func TestCorrelationsAgainstDefinition(t *testing.T) {
-	rules := parse(t, everyCorrelation)
+	againstDefinition(t, parse(t, everyCorrelation))
+}
+
+func againstDefinition(t *testing.T, rules *RuleSet) {
+	t.Helper()
+	for _, r := range rules.Rules {
+		if c := r.Correlation; c != nil && c.Type != "temporal_ordered" && definitions[c.Type] == nil {
+			t.Fatalf("%s has no row in definitions", c.Type)
+		}
+	}
 	hits := make(map[string]int)
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 7))

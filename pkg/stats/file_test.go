@@ -26,11 +26,14 @@ type classified struct {
 func (c *classified) append(dst []byte) []byte {
 	dst = event.AppendCSV(dst, &c.Event)
 	v := c.verdict
-	for _, text := range []string{
-		stamp(c.created), stamp(c.ingested), v.Class, v.RuleID, v.RuleLevel, strings.Join(v.Matches, ";"),
-		v.Tactic.ID, v.Tactic.Name, v.Technique.ID, v.Technique.Name, "",
-		fmt.Sprint(c.partition), fmt.Sprint(c.offset),
-	} {
+	cells := [event.ColumnCount]string{
+		event.ColumnCreated: stamp(c.created), event.ColumnIngested: stamp(c.ingested),
+		event.ColumnClass: v.Class, event.ColumnRuleID: v.RuleID, event.ColumnRuleLevel: v.RuleLevel, event.ColumnMatches: strings.Join(v.Matches, ";"),
+		event.ColumnTacticID: v.Tactic.ID, event.ColumnTacticName: v.Tactic.Name,
+		event.ColumnTechniqueID: v.Technique.ID, event.ColumnTechniqueName: v.Technique.Name,
+		event.ColumnPartition: fmt.Sprint(c.partition), event.ColumnOffset: fmt.Sprint(c.offset),
+	}
+	for _, text := range cells[event.ColumnCreated:] {
 		dst = event.AppendCell(append(dst, ','), text)
 	}
 	return append(dst, '\n')
