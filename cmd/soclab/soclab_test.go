@@ -326,6 +326,21 @@ func TestTraceOfEveryEvent(t *testing.T) {
 		}
 		var tree []string
 		for _, span := range trace.Tree() {
+			want := map[string]string{string(spans.EventID): row.ID, string(spans.Topic): stream.Raw}
+			switch span.Name {
+			case spans.Produce:
+				want[string(spans.MessageKey)] = row.Source.IP.String()
+			case spans.Consume:
+				want[string(spans.Partition)], want[string(spans.Offset)] = fmt.Sprint(row.Partition), fmt.Sprint(row.Offset)
+				want[string(spans.Group)] = stream.Group
+			default:
+				want = nil
+			}
+			for name, value := range want {
+				if span.Attributes[name] != value {
+					t.Errorf("%s of %s: %s is %q, want %q", span.Name, row.ID, name, span.Attributes[name], value)
+				}
+			}
 			tree = append(tree, fmt.Sprint(span.Depth, " ", span.Name, " ", span.Kind))
 		}
 		slices.Sort(tree)

@@ -578,6 +578,14 @@ func TestStopFinishesTheBatch(t *testing.T) {
 	if err := stopped.Drain(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a drain that was stopped returns %v", err)
 	}
+	ctx, stop = context.WithCancel(t.Context())
+	err = consumer(t, stream.ConsumerOptions{Cluster: cluster, Group: "other", MaxBatch: 10}).Drain(ctx, func(context.Context, *event.Batch) error {
+		stop()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a drain that was stopped on its way returns %v", err)
+	}
 }
 
 func TestHandlerErrorEndsTheConsumer(t *testing.T) {
@@ -648,6 +656,23 @@ func TestPublish(t *testing.T) {
 	}
 	if n != 50 {
 		t.Errorf("%d verdicts", n)
+	}
+}
+
+func TestPublishRefusesWhatIsNotClassified(t *testing.T) {
+	cluster := start(t)
+	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0], Verdict: &event.Verdict{Class: event.Benign}}, {Event: logins(1)[0], Offset: 7}}}
+	if err := publisher(t, cluster).Append(t.Context(), &batch); err == nil || !strings.Contains(err.Error(), "offset 7 of partition 0 is not classified") {
+		t.Errorf("error %v", err)
+	}
+	positions, err := cluster.Positions(t.Context(), "", stream.Classified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		if p.End != 0 {
+			t.Errorf("something was published: %+v", p)
+		}
 	}
 }
 
