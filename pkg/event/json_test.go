@@ -110,6 +110,7 @@ func TestDecodeJSON(t *testing.T) {
 		{"text as number", head + `,"user.name":5}`, `user.name: "5": want a JSON string`},
 		{"not an address", head + `,"source.ip":"10.0.0.256"}`, `source.ip: "10.0.0.256": want an IPv4 or IPv6 address`},
 		{"zone", head + `,"source.ip":"fe80::1%eth0"}`, `source.ip`},
+		{"status of four digits", head + `,"http.response.status_code":1000}`, `from 100 to 999`},
 		{"no status", head + `,"http.response.status_code":99}`, `from 100 to 999`},
 		{"bad time", `{"@timestamp":"2026-03-01 12:00","event.id":"C1"}`, `@timestamp: "2026-03-01 12:00"`},
 		{"hour of one digit", `{"@timestamp":"2026-03-01T1:02:03Z","event.id":"C1"}`, `1970 to 2100`},
@@ -208,6 +209,15 @@ func TestValidate(t *testing.T) {
 		if err := e.Validate(); !errors.As(err, &wrong) || wrong.Field != strings.TrimSpace(field) {
 			t.Errorf("%s: error %v", field, err)
 		}
+	}
+}
+
+// A message fits a line, however long the value is.
+func TestErrorsAreShort(t *testing.T) {
+	var e event.Event
+	err := event.DecodeJSON(`{"source.ip":"`+strings.Repeat("x", 1000)+`"}`, &e)
+	if err == nil || len(err.Error()) > 200 || !strings.Contains(err.Error(), "xxx…") {
+		t.Errorf("%v", err)
 	}
 }
 
