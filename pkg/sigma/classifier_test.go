@@ -127,6 +127,121 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestLanes: what decides whether a rule sees an event is not mixed up between
+// events of one classifier, and kept for so many kinds of events only.
+func TestLanes(t *testing.T) {
+	var text strings.Builder
+	for i, source := range []string{"category: network", "category: firewall", "category: authentication", "category: webserver", "category: dns", "product: zeek, service: conn", "product: zeek, service: rdp"} {
+		fmt.Fprintf(&text, "title: T%d\nlogsource: {%s}\ndetection: {s: {event.id: '*'}, condition: s}\n---\n", i, source)
+	}
+	rules := parse(t, text.String())
+	c := NewClassifier(rules)
+	var records []event.Record
+	for round := range 3000 {
+		dataset := fmt.Sprint("of.an.attacker.", round)
+		if round%2 == 0 {
+			dataset = []string{"zeek.conn", "zeek.dns", "system.auth", ""}[round/2%4]
+		}
+		for _, category := range []string{"network", "authentication", "web", ""} {
+			for _, protocol := range []string{"rdp", "dns", ""} {
+				records = append(records, event.Record{Offset: int64(len(records)), Event: event.Event{Timestamp: noon, ID: "a", Dataset: dataset, Category: category, Protocol: protocol}})
+			}
+		}
+	}
+	for i, v := range verdicts(c, &event.Batch{Records: records}) {
+		for _, r := range rules.Rules {
+			if e := &records[i].Event; slices.Contains(v.Matches, r.ID) != r.Matches(e) {
+				t.Fatalf("dataset %q, category %q, protocol %q: matches %v, but %s says %v", e.Dataset, e.Category, e.Protocol, v.Matches, r.ID, r.Matches(e))
+			}
+		}
+	}
+	if len(c.lanes) > 1000 {
+		t.Errorf("%d lanes are kept", len(c.lanes))
+	}
+}
+
+// TestManyVerdicts: they are right, and not all kept, where events match rules in
+// ever other combinations.
+func TestManyVerdicts(t *testing.T) {
+	const n = 14
+	var text strings.Builder
+	for i := range n {
+		text.WriteString(web(fmt.Sprint("R", i), "low", string(rune('a'+i))))
+	}
+	c := NewClassifier(parse(t, text.String()))
+	for combination := range 1 << n {
+		path, want := "", []string(nil)
+		for i := range n {
+			if combination>>i&1 != 0 {
+				path, want = path+string(rune('a'+i)), append(want, fmt.Sprint("R", i))
+			}
+		}
+		e := event.Event{Timestamp: noon, ID: "a", Category: "web", URL: event.URL{Path: path}}
+		if got := verdicts(c, &event.Batch{Records: []event.Record{{Event: e, Offset: int64(combination)}}})[0].Matches; !slices.Equal(got, want) {
+			t.Fatalf("%s matches %v, want %v", path, got, want)
+		}
+	}
+	if len(c.verdicts) > 10_000 {
+		t.Errorf("%d verdicts are kept", len(c.verdicts))
+	}
+}
+
+// TestConditions: at which of five failures each condition holds.
+func TestConditions(t *testing.T) {
+	for condition, want := range map[string]string{
+		"gt: 3": "45", "gte: 3": "345", "lt: 3": "12", "lte: 3": "123", "eq: 3": "3", "neq: 3": "1245",
+		"gte: 2, lt: 4": "23", "gt: 1, lte: 3": "23", "gte: 2, neq: 3": "245", "gt: 4, lt: 2": "",
+	} {
+		c := NewClassifier(parse(t, strings.Replace(guessing, "gte: 2", condition, 1)))
+		failure := login(t, "failure")
+		got := ""
+		for i, v := range verdicts(c, batchOf(failure, failure, failure, failure, failure)) {
+			if v.RuleID != "" {
+				got += fmt.Sprint(i + 1)
+			}
+		}
+		if got != want {
+			t.Errorf("{%s} holds at %q, want %q", condition, got, want)
+		}
+	}
+}
+
+// TestForgetsAPastThatIsNotContinued: what a partition remembers is what was
+// read before, without a break.
+func TestForgetsAPastThatIsNotContinued(t *testing.T) {
+	at := func(b *event.Batch, topic string, first int64, replay bool) *event.Batch {
+		b.Topic, b.Replay = topic, replay
+		for i := range b.Records {
+			b.Records[i].Offset = first + int64(i)
+		}
+		return b
+	}
+	failure := func() *event.Batch { return batchOf(login(t, "failure")) }
+	for _, test := range []struct {
+		name     string
+		batches  []*event.Batch
+		detected bool
+	}{
+		{"continued", []*event.Batch{at(failure(), "a", 1, false), at(failure(), "a", 2, false)}, true},
+		{"with a gap", []*event.Batch{at(failure(), "a", 1, false), at(failure(), "a", 9, false)}, true},
+		{"read again", []*event.Batch{at(failure(), "a", 1, true), at(failure(), "a", 2, true), at(failure(), "a", 3, false)}, true},
+		{"another topic", []*event.Batch{at(failure(), "a", 1, false), at(failure(), "b", 2, false)}, false},
+		{"begun anew", []*event.Batch{at(failure(), "a", 5, false), at(failure(), "a", 5, false)}, false},
+		{"begun anew in a batch", []*event.Batch{at(batchOf(login(t, "success"), login(t, "failure")), "a", 4, false), at(failure(), "a", 5, false)}, false},
+		{"begun anew by reading again", []*event.Batch{at(failure(), "a", 5, false), at(batchOf(login(t, "success")), "a", 4, true), at(failure(), "a", 6, false)}, false},
+		{"read again after a gap", []*event.Batch{at(failure(), "a", 1, false), at(batchOf(login(t, "success")), "a", 9, true), at(failure(), "a", 10, false)}, false},
+	} {
+		c := NewClassifier(parse(t, guessing))
+		var last []*event.Verdict
+		for _, b := range test.batches {
+			last = verdicts(c, b)
+		}
+		if got := last[0].RuleID != ""; got != test.detected {
+			t.Errorf("%s: detected %v, want %v", test.name, got, test.detected)
+		}
+	}
+}
+
 const guessing = `
 title: Failed Login
 name: failed_login
