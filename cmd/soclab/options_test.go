@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"soclab/internal/message"
 	"soclab/pkg/event"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
@@ -256,5 +258,37 @@ level: critical
 	}
 	if want := map[string]string{"a": "From Home", "b": event.Benign}; !maps.Equal(classes, want) {
 		t.Errorf("classes %v, want %v", classes, want)
+	}
+}
+
+func TestPeek(t *testing.T) {
+	b := newBench(t)
+	b.stack()
+	b.soclab("produce", "--events", "300")
+	peek := func(args ...string) (places []string) {
+		var messages []message.Message
+		if err := json.Unmarshal([]byte(b.soclab(append([]string{"topics", "peek", stream.Raw, "--json"}, args...)...)), &messages); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range messages {
+			places = append(places, fmt.Sprintf("%d@%d", m.Partition, m.Offset))
+		}
+		return places
+	}
+	var positions []stream.Position
+	if err := json.Unmarshal([]byte(b.soclab("topics", "--json")), &positions); err != nil {
+		t.Fatal(err)
+	}
+	var newest []string
+	for _, p := range positions {
+		if p.Topic == stream.Raw {
+			newest = append(newest, fmt.Sprintf("%d@%d", p.Partition, p.End-1))
+		}
+	}
+	if got := peek(); !slices.Equal(got, newest) {
+		t.Errorf("the newest are %q, want %q", got, newest)
+	}
+	if got, want := peek("--partition", "1", "--offset", "2", "--count", "3"), []string{"1@2", "1@3", "1@4"}; !slices.Equal(got, want) {
+		t.Errorf("messages %q, want %q", got, want)
 	}
 }

@@ -410,6 +410,13 @@ func TestBrokenRecords(t *testing.T) {
 	if len(broken) > 0 {
 		t.Errorf("no dead letters for %v", slices.Collect(maps.Keys(broken)))
 	}
+	if err := writer.WriteMessages(t.Context(), kafka.Message{Value: []byte("broken, too")}); err != nil {
+		t.Fatal(err)
+	}
+	run := members(t, b.soclab("run", "--events", "10", "--json"))
+	if string(run["dead_letters"]) != "1" || string(run["classified"]) != "10" {
+		t.Errorf("%s events, %s dead letters, want 10 and 1", run["classified"], run["dead_letters"])
+	}
 }
 
 func TestInterruptLosesNothing(t *testing.T) {

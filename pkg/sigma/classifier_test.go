@@ -206,6 +206,48 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+func TestTimespans(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"1s": time.Second, "90s": 90 * time.Second, "5m": 5 * time.Minute, "36h": 36 * time.Hour, "2d": 48 * time.Hour,
+		"3w": 21 * 24 * time.Hour, "366d": 366 * 24 * time.Hour,
+		"0s": 0, "367d": 0, "53w": 0, "1y": 0, "1M": 0, "5": 0, "m": 0, "-1m": 0, "1.5h": 0, "99999999999s": 0,
+	} {
+		rules, err := Parse("test.yml", []byte(strings.Replace(guessing, "5m", text, 1)))
+		if want == 0 {
+			if err == nil || !strings.Contains(err.Error(), "timespan") {
+				t.Errorf("%s: error %v", text, err)
+			}
+		} else if err != nil || rules.Rules[1].Correlation.Timespan != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// TestGroupsOfTwoFields: what one field ends with is not taken for what the
+// next begins with.
+func TestGroupsOfTwoFields(t *testing.T) {
+	rules := parse(t, strings.Replace(guessing, "[source.ip]", "[user.name, event.action, source.ip]", 1))
+	for _, test := range []struct {
+		users, actions [2]string
+		detected       bool
+	}{
+		{[2]string{"ab", "ab"}, [2]string{"c", "c"}, true},
+		{[2]string{"ab", "a"}, [2]string{"c", "bc"}, false},
+		{[2]string{"ab", "ab"}, [2]string{"c", "d"}, false},
+		{[2]string{"ab", "ac"}, [2]string{"c", "c"}, false},
+	} {
+		var events []*event.Event
+		for i := range test.users {
+			e := login(t, "failure")
+			e.User, e.Action = test.users[i], test.actions[i]
+			events = append(events, e)
+		}
+		if got := verdicts(NewClassifier(rules), batchOf(events...))[1].RuleID != ""; got != test.detected {
+			t.Errorf("%v: detected %v", test, got)
+		}
+	}
+}
+
 // TestForgetsAPastThatIsNotContinued: what a partition remembers is what was
 // read before, without a break.
 func TestForgetsAPastThatIsNotContinued(t *testing.T) {

@@ -105,6 +105,12 @@ func TestGapIsTold(t *testing.T) {
 	before := committed(t, cluster)
 	send(t, cluster, logins(1000)...)
 	deleteRecords(t, cluster, 0, before[0]+50)
+	for m, err := range cluster.Messages(t.Context(), stream.Raw, 0, 0) { // who looks sees what is left
+		if err != nil || m.Offset != before[0]+50 {
+			t.Errorf("the oldest record is at offset %d (%v), want %d", m.Offset, err, before[0]+50)
+		}
+		break
+	}
 	var told notices
 	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Log: told.log()}, got.handle).Close()
 	if got.count() != 1950 {
