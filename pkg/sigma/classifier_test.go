@@ -206,6 +206,35 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestHistory: 200,000 records for each level of correlations, of which there
+// are eight at most.
+func TestHistory(t *testing.T) {
+	text := guessing
+	for level := int64(1); level <= 9; level++ {
+		rules, err := Parse("test.yml", []byte(text))
+		if level == 9 {
+			if err == nil || !strings.Contains(err.Error(), "more than 8 deep") {
+				t.Errorf("nine levels: error %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := NewClassifier(rules).History(); got != level*200_000 {
+			t.Errorf("%d levels look back on %d records", level, got)
+		}
+		below := "Password Guessing"
+		if level > 1 {
+			below = fmt.Sprint("Level ", level)
+		}
+		text += fmt.Sprintf("---\ntitle: Level %d\ncorrelation: {type: event_count, rules: [%s], group-by: [source.ip], timespan: 5m, condition: {gte: 2}}\n", level+1, below)
+	}
+	if got := NewClassifier(parse(t, strings.Split(guessing, "---")[0])).History(); got != 0 {
+		t.Errorf("plain rules look back on %d records", got)
+	}
+}
+
 func TestTimespans(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"1s": time.Second, "90s": 90 * time.Second, "5m": 5 * time.Minute, "36h": 36 * time.Hour, "2d": 48 * time.Hour,
