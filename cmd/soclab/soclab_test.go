@@ -481,6 +481,7 @@ func TestUsageErrors(t *testing.T) {
 		{2, "does not go with --input", []string{"run", "--input", "x", "--seed", "5"}},
 		{2, "want networks", []string{"rules", "list", "--home-net", "home"}},
 		{2, "0 for no limit", []string{"produce", "--rate", "-1"}},
+		{2, "--delay", []string{"classify", "--drain", "--delay", "-1s"}},
 		{2, "accepts 1 arg", []string{"trace"}},
 		{2, "events", []string{"run", "--events", "0"}},
 		{1, "no such file", []string{"run", "--input", "missing.log"}},

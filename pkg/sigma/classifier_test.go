@@ -352,6 +352,20 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// TestReferences: a rule counts by itself where one of several correlations says
+// so; a correlation may refer to so many rules.
+func TestReferences(t *testing.T) {
+	const other = "---\ntitle: Other\ncorrelation: {type: event_count, rules: [failed_login], group-by: [source.ip], timespan: 5m, condition: {gte: 9}, generate: true}\n"
+	for _, text := range []string{guessing + other, strings.Replace(guessing, "---", other+"---", 1)} {
+		if got := verdicts(NewClassifier(parse(t, text)), batchOf(login(t, "failure")))[0].Class; got != "Failed Login" {
+			t.Errorf("%s: class %s", text, got)
+		}
+	}
+	if _, err := Parse("test.yml", []byte(strings.Replace(guessing, "[failed_login]", "["+strings.Repeat("a,", 65)+"]", 1))); err == nil || !strings.Contains(err.Error(), "64 at most") {
+		t.Errorf("65 rules: error %v", err)
+	}
+}
+
 func TestVerdictsAreShared(t *testing.T) {
 	c := NewClassifier(parse(t, guessing))
 	events := batchOf(login(t, "failure"), login(t, "failure"), login(t, "failure"), login(t, "success"))
