@@ -299,3 +299,30 @@ func TestPeek(t *testing.T) {
 		t.Errorf("messages %q, want %q", got, want)
 	}
 }
+
+// A classifier that cannot store ends, and says so in its exit status.
+func TestClassifyFails(t *testing.T) {
+	b := newBench(t)
+	b.stack()
+	b.soclab("produce", "--events", "50")
+	classifier := b.command("classify")
+	var messages bytes.Buffer
+	classifier.Stderr = &messages
+	if err := classifier.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer classifier.Process.Kill()
+	await(t, "the first rows", func() bool { _, err := os.Stat(b.classified()); return err == nil && len(b.rows()) == 50 })
+	if err := os.Remove(b.classified()); err != nil {
+		t.Fatal(err)
+	}
+	b.soclab("produce", "--events", "50")
+	classifier.Wait()
+	if status := classifier.ProcessState.ExitCode(); status != 1 || !strings.Contains(messages.String(), "start again to rebuild it") {
+		t.Errorf("exit status %d, %s", status, messages.String())
+	}
+	b.soclab("classify", "--drain")
+	if n := len(b.rows()); n != 100 {
+		t.Errorf("%d rows after a new start, want 100", n)
+	}
+}

@@ -210,6 +210,11 @@ func TestDrainOfNothing(t *testing.T) {
 	drain(t, stream.ConsumerOptions{Cluster: cluster}, func(context.Context, *event.Batch) error {
 		return errors.New("there is nothing to handle")
 	})
+	for _, topic := range []string{stream.Raw, stream.Classified, stream.DeadLetter} { // the consumer has made them
+		if positions, err := cluster.Positions(t.Context(), "", topic); err != nil || len(positions) != stream.DefaultPartitions {
+			t.Errorf("%s has %d partitions (%v)", topic, len(positions), err)
+		}
+	}
 }
 
 func TestDeadLetters(t *testing.T) {
