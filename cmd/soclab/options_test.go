@@ -243,10 +243,22 @@ func TestDroppedSpansAreTold(t *testing.T) {
 	}
 }
 
-// What is at home is what --home-net says.
+// What is at home is what --home-net says. A user's rules are those of --rules,
+// else those in the data folder.
 func TestHomeNet(t *testing.T) {
-	b := newBench(t)
-	rules, log := filepath.Join(b.dir, "rules"), filepath.Join(b.dir, "raw.csv")
+	for _, given := range []bool{true, false} {
+		b := newBench(t)
+		rules, args := filepath.Join(b.data(), "rules"), []string{"--home-net", "203.0.113.0/24"}
+		if given {
+			rules = filepath.Join(b.dir, "mine")
+			args = append(args, "--rules", rules)
+		}
+		testHomeNet(b, rules, args)
+	}
+}
+
+func testHomeNet(b *bench, rules string, args []string) {
+	log := filepath.Join(b.dir, "raw.csv")
 	const rule = `title: From Home
 logsource: {category: firewall}
 detection:
@@ -256,16 +268,33 @@ level: critical
 `
 	const rows = "@timestamp,event.id,source.ip\n2026-03-01T12:00:00Z,a,203.0.113.7\n2026-03-01T12:00:01Z,b,10.0.0.1\n"
 	if err := errors.Join(os.MkdirAll(rules, 0o755), os.WriteFile(filepath.Join(rules, "home.yml"), []byte(rule), 0o644), os.WriteFile(log, []byte(rows), 0o644)); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	b.soclab("run", "--input", log, "--rules", rules, "--home-net", "203.0.113.0/24")
+	b.soclab(append([]string{"run", "--input", log}, args...)...)
 	classes := map[string]string{}
 	for _, row := range b.rows() {
 		classes[row.ID] = row.Verdict.Class
 	}
 	if want := map[string]string{"a": "From Home", "b": event.Benign}; !maps.Equal(classes, want) {
-		t.Errorf("classes %v, want %v", classes, want)
+		b.Errorf("classes %v, want %v", classes, want)
 	}
+}
+
+// An event without a trace is told from one that is not there; and a run that
+// cannot draw its plots fails, although all else is done.
+func TestRunFails(t *testing.T) {
+	b := newBench(t)
+	blocked := filepath.Join(b.dir, "file")
+	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	b.refused(1, blocked, "run", "--events", "20", "--plots", blocked)
+	rows := b.rows()
+	if len(rows) != 20 || rows[0].TraceID != "" {
+		t.Fatalf("%d rows, the first with trace %q", len(rows), rows[0].TraceID)
+	}
+	b.refused(1, "the event was not sampled", "trace", rows[0].ID)
 }
 
 func TestPeek(t *testing.T) {

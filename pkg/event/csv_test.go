@@ -44,9 +44,14 @@ func TestAppendCell(t *testing.T) {
 		{"'=x", "''=x"},
 		{"it's", "it's"},
 		{"\u2028", `\u2028`},
+		{"\\\n", `\\\n`}, // a backslash before what is written with one
 	} {
-		if got := string(event.AppendCell(nil, test.text)); got != test.cell {
+		got := string(event.AppendCell(nil, test.text))
+		if got != test.cell {
 			t.Errorf("%q: %s, want %s", test.text, got, test.cell)
+		}
+		if cells, err := event.SplitRow(got, nil); err != nil || event.Unescape(cells[0]) != test.text {
+			t.Errorf("%q comes back as %q (%v)", test.text, event.Unescape(cells[0]), err)
 		}
 	}
 }

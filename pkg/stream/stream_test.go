@@ -17,10 +17,12 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
 
 	"soclab/internal/broker"
 	"soclab/pkg/event"
 	"soclab/pkg/stream"
+	"soclab/pkg/tracing"
 )
 
 // start runs the embedded broker, or empties the cluster that the variable
@@ -202,6 +204,58 @@ func TestRoundTrip(t *testing.T) {
 		if p.Lag() != 0 {
 			t.Errorf("lag %d: %+v", p.Lag(), p)
 		}
+	}
+}
+
+// Each record that was sent with a trace has it, in whichever batch it comes.
+func TestSampled(t *testing.T) {
+	t.Setenv("OTEL_TRACES_SAMPLER", "always_on")
+	cluster := start(t)
+	traces, err := tracing.Start(t.Context(), "test", "http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer traces.Close()
+	producer, err := stream.NewProducer(t.Context(), cluster, traces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	if err := producer.Send(t.Context(), logins(200)...); err != nil {
+		t.Fatal(err)
+	}
+	send(t, cluster, logins(10)...) // without a trace
+	parents := map[string]string{}  // trace ids by partition and offset
+	for partition := range stream.DefaultPartitions {
+		for m, err := range cluster.Messages(t.Context(), stream.Raw, partition, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range m.Headers {
+				if h.Key == "traceparent" {
+					parents[fmt.Sprint(partition, "@", m.Offset)] = strings.Split(string(h.Value), "-")[1]
+				}
+			}
+		}
+	}
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Traces: traces, MaxBatch: 7}, func(_ context.Context, batch *event.Batch) error {
+		got := map[int]string{}
+		for _, s := range batch.Sampled {
+			got[s.Index] = trace.SpanContextFromContext(s.Context).TraceID().String()
+		}
+		for i, record := range batch.Records {
+			if want := parents[fmt.Sprint(batch.Partition, "@", record.Offset)]; got[i] != want {
+				t.Errorf("partition %d offset %d has trace %q, want %q", batch.Partition, record.Offset, got[i], want)
+			}
+			delete(got, i)
+		}
+		if len(got) > 0 {
+			t.Errorf("traces of no record: %v", got)
+		}
+		return nil
+	})
+	if len(parents) != 200 {
+		t.Errorf("%d records were sent with a trace, want 200", len(parents))
 	}
 }
 
