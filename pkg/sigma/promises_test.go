@@ -149,7 +149,7 @@ func TestForgetsAPastThatIsNotContinued(t *testing.T) {
 	}{
 		{"continued", []*event.Batch{at(failure(), "a", 1, false), at(failure(), "a", 2, false)}, true},
 		{"with a gap", []*event.Batch{at(failure(), "a", 1, false), at(failure(), "a", 9, false)}, true},
-		{"read again", []*event.Batch{at(failure(), "a", 1, true), at(failure(), "a", 2, true), at(failure(), "a", 3, false)}, true},
+		{"read again in two batches", []*event.Batch{at(failure(), "a", 1, true), at(batchOf(login(t, "success")), "a", 2, true), at(failure(), "a", 3, false)}, true},
 		{"another topic", []*event.Batch{at(failure(), "a", 1, false), at(failure(), "b", 2, false)}, false},
 		{"begun anew", []*event.Batch{at(failure(), "a", 5, false), at(failure(), "a", 5, false)}, false},
 		{"begun anew in a batch", []*event.Batch{at(batchOf(login(t, "success"), login(t, "failure")), "a", 4, false), at(failure(), "a", 5, false)}, false},
@@ -207,5 +207,26 @@ func TestReferences(t *testing.T) {
 	}
 	if _, err := Parse("test.yml", []byte(strings.Replace(guessing, "[failed_login]", "["+strings.Repeat("a,", 65)+"]", 1))); err == nil || !strings.Contains(err.Error(), "64 at most") {
 		t.Errorf("65 rules: error %v", err)
+	}
+}
+
+// TestSumsOfDurations: a rule counts them in seconds, as Sigma does, the event
+// in nanoseconds.
+func TestSumsOfDurations(t *testing.T) {
+	for _, kind := range []string{"value_sum", "value_avg"} {
+		text := strings.Replace(strings.Replace(guessing, "event_count", kind, 1), "{gte: 2}", "{field: duration, gte: 3}", 1)
+		c := NewClassifier(parse(t, text))
+		e := login(t, "failure")
+		for i, test := range []struct {
+			seconds  int64
+			sum, avg bool
+		}{{1, false, false}, {1, false, false}, {1, true, false}, {9, true, true}} {
+			e.Duration = event.Known(test.seconds * int64(time.Second))
+			batch := batchOf(e)
+			batch.Records[0].Offset = int64(i)
+			if got, want := verdicts(c, batch)[0].RuleID != "", map[string]bool{"value_sum": test.sum, "value_avg": test.avg}[kind]; got != want {
+				t.Errorf("%s, event %d: detected %v", kind, i, got)
+			}
+		}
 	}
 }
