@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"soclab/internal/message"
 	"soclab/pkg/event"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
@@ -221,23 +223,42 @@ func TestClassifyIsSlow(t *testing.T) {
 func TestDroppedSpansAreTold(t *testing.T) {
 	b := newBench(t)
 	running := b.stack()
-	for _, args := range [][]string{{"produce", "--events", "20"}, {"classify", "--drain"}} {
-		var messages bytes.Buffer
+	var messages bytes.Buffer
+	for _, args := range [][]string{{"produce", "--events", "200", "--attack-share", "0.5"}, {"classify", "--drain"}} {
+		messages.Reset()
 		cmd := b.command(append(args, "--brokers", running.Brokers[0])...)
 		cmd.Env, cmd.Stderr = append(cmd.Env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"), &messages
 		if err := cmd.Run(); err != nil || !strings.Contains(messages.String(), "Traces: 0 spans exported, ") {
 			t.Errorf("%v: %v, %s", args, err, messages.String())
 		}
 	}
-	if n := len(b.rows()); n != 20 {
-		t.Errorf("%d rows, want 20", n)
+	detected := 0
+	for _, row := range b.rows() {
+		if row.Verdict.Class != event.Benign {
+			detected++
+		}
+	}
+	if want := fmt.Sprintf("Classified 200 events, %d of them detected; 0 dead letters.", detected); detected == 0 || !strings.Contains(messages.String(), want) {
+		t.Errorf("%s\nwant %s", messages.String(), want)
 	}
 }
 
-// What is at home is what --home-net says.
+// What is at home is what --home-net says. A user's rules are those of --rules,
+// else those in the data folder.
 func TestHomeNet(t *testing.T) {
-	b := newBench(t)
-	rules, log := filepath.Join(b.dir, "rules"), filepath.Join(b.dir, "raw.csv")
+	for _, given := range []bool{true, false} {
+		b := newBench(t)
+		rules, args := filepath.Join(b.data(), "rules"), []string{"--home-net", "203.0.113.0/24"}
+		if given {
+			rules = filepath.Join(b.dir, "mine")
+			args = append(args, "--rules", rules)
+		}
+		testHomeNet(b, rules, args)
+	}
+}
+
+func testHomeNet(b *bench, rules string, args []string) {
+	log := filepath.Join(b.dir, "raw.csv")
 	const rule = `title: From Home
 logsource: {category: firewall}
 detection:
@@ -247,14 +268,90 @@ level: critical
 `
 	const rows = "@timestamp,event.id,source.ip\n2026-03-01T12:00:00Z,a,203.0.113.7\n2026-03-01T12:00:01Z,b,10.0.0.1\n"
 	if err := errors.Join(os.MkdirAll(rules, 0o755), os.WriteFile(filepath.Join(rules, "home.yml"), []byte(rule), 0o644), os.WriteFile(log, []byte(rows), 0o644)); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	b.soclab("run", "--input", log, "--rules", rules, "--home-net", "203.0.113.0/24")
+	b.soclab(append([]string{"run", "--input", log}, args...)...)
 	classes := map[string]string{}
 	for _, row := range b.rows() {
 		classes[row.ID] = row.Verdict.Class
 	}
 	if want := map[string]string{"a": "From Home", "b": event.Benign}; !maps.Equal(classes, want) {
-		t.Errorf("classes %v, want %v", classes, want)
+		b.Errorf("classes %v, want %v", classes, want)
+	}
+}
+
+// An event without a trace is told from one that is not there; and a run that
+// cannot draw its plots fails, although all else is done.
+func TestRunFails(t *testing.T) {
+	b := newBench(t)
+	blocked := filepath.Join(b.dir, "file")
+	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	b.refused(1, blocked, "run", "--events", "20", "--plots", blocked)
+	rows := b.rows()
+	if len(rows) != 20 || rows[0].TraceID != "" {
+		t.Fatalf("%d rows, the first with trace %q", len(rows), rows[0].TraceID)
+	}
+	b.refused(1, "the event was not sampled", "trace", rows[0].ID)
+}
+
+func TestPeek(t *testing.T) {
+	b := newBench(t)
+	b.stack()
+	b.soclab("produce", "--events", "300")
+	peek := func(args ...string) (places []string) {
+		var messages []message.Message
+		if err := json.Unmarshal([]byte(b.soclab(append([]string{"topics", "peek", stream.Raw, "--json"}, args...)...)), &messages); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range messages {
+			places = append(places, fmt.Sprintf("%d@%d", m.Partition, m.Offset))
+		}
+		return places
+	}
+	var positions []stream.Position
+	if err := json.Unmarshal([]byte(b.soclab("topics", "--json")), &positions); err != nil {
+		t.Fatal(err)
+	}
+	var newest []string
+	for _, p := range positions {
+		if p.Topic == stream.Raw {
+			newest = append(newest, fmt.Sprintf("%d@%d", p.Partition, p.End-1))
+		}
+	}
+	if got := peek(); !slices.Equal(got, newest) {
+		t.Errorf("the newest are %q, want %q", got, newest)
+	}
+	if got, want := peek("--partition", "1", "--offset", "2", "--count", "3"), []string{"1@2", "1@3", "1@4"}; !slices.Equal(got, want) {
+		t.Errorf("messages %q, want %q", got, want)
+	}
+}
+
+// A classifier that cannot store ends, and says so in its exit status.
+func TestClassifyFails(t *testing.T) {
+	b := newBench(t)
+	b.stack()
+	b.soclab("produce", "--events", "50")
+	classifier := b.command("classify")
+	var messages bytes.Buffer
+	classifier.Stderr = &messages
+	if err := classifier.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer classifier.Process.Kill()
+	await(t, "the first rows", func() bool { _, err := os.Stat(b.classified()); return err == nil && len(b.rows()) == 50 })
+	if err := os.Remove(b.classified()); err != nil {
+		t.Fatal(err)
+	}
+	b.soclab("produce", "--events", "50")
+	classifier.Wait()
+	if status := classifier.ProcessState.ExitCode(); status != 1 || !strings.Contains(messages.String(), "start again to rebuild it") {
+		t.Errorf("exit status %d, %s", status, messages.String())
+	}
+	b.soclab("classify", "--drain")
+	if n := len(b.rows()); n != 100 {
+		t.Errorf("%d rows after a new start, want 100", n)
 	}
 }

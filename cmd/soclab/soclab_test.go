@@ -326,6 +326,21 @@ func TestTraceOfEveryEvent(t *testing.T) {
 		}
 		var tree []string
 		for _, span := range trace.Tree() {
+			want := map[string]string{string(spans.EventID): row.ID, string(spans.Topic): stream.Raw}
+			switch span.Name {
+			case spans.Produce:
+				want[string(spans.MessageKey)] = row.Source.IP.String()
+			case spans.Consume:
+				want[string(spans.Partition)], want[string(spans.Offset)] = fmt.Sprint(row.Partition), fmt.Sprint(row.Offset)
+				want[string(spans.Group)] = stream.Group
+			default:
+				want = nil
+			}
+			for name, value := range want {
+				if span.Attributes[name] != value {
+					t.Errorf("%s of %s: %s is %q, want %q", span.Name, row.ID, name, span.Attributes[name], value)
+				}
+			}
 			tree = append(tree, fmt.Sprint(span.Depth, " ", span.Name, " ", span.Kind))
 		}
 		slices.Sort(tree)
@@ -395,6 +410,13 @@ func TestBrokenRecords(t *testing.T) {
 	if len(broken) > 0 {
 		t.Errorf("no dead letters for %v", slices.Collect(maps.Keys(broken)))
 	}
+	if err := writer.WriteMessages(t.Context(), kafka.Message{Value: []byte("broken, too")}); err != nil {
+		t.Fatal(err)
+	}
+	run := members(t, b.soclab("run", "--events", "10", "--json"))
+	if string(run["dead_letters"]) != "1" || string(run["classified"]) != "10" {
+		t.Errorf("%s events, %s dead letters, want 10 and 1", run["classified"], run["dead_letters"])
+	}
 }
 
 func TestInterruptLosesNothing(t *testing.T) {
@@ -457,8 +479,12 @@ func TestUsageErrors(t *testing.T) {
 		{2, "unknown flag", []string{"run", "--evnts", "5"}},
 		{2, "--start", []string{"run", "--start", "yesterday"}},
 		{2, "does not go with --input", []string{"run", "--input", "x", "--seed", "5"}},
+		{2, "does not go with --input", []string{"run", "--input", "x", "--events", "5"}},
+		{2, "does not go with --input", []string{"run", "--input", "x", "--start", "2026-03-01T08:00:00Z"}},
+		{2, "does not go with --input", []string{"produce", "--input", "x", "--attack-share", "0.1"}},
 		{2, "want networks", []string{"rules", "list", "--home-net", "home"}},
 		{2, "0 for no limit", []string{"produce", "--rate", "-1"}},
+		{2, "--delay", []string{"classify", "--drain", "--delay", "-1s"}},
 		{2, "accepts 1 arg", []string{"trace"}},
 		{2, "events", []string{"run", "--events", "0"}},
 		{1, "no such file", []string{"run", "--input", "missing.log"}},

@@ -86,6 +86,8 @@ func TestAppendCell(t *testing.T) {
 		{`CORP\alice`, `CORP\alice`},
 		{"=cmd()", "'=cmd()"},
 		{"-1+2,3", `"'-1+2,3"`},
+		{"+1", "'+1"},
+		{"@SUM(A1)", "'@SUM(A1)"},
 		{"'=x", "''=x"},
 		{"it's", "it's"},
 		{"a;=cmd()", "a;'=cmd()"},
@@ -94,9 +96,14 @@ func TestAppendCell(t *testing.T) {
 		{"\uff1d1+1", "'\uff1d1+1"},
 		{"\u200b=1", "'\u200b=1"},
 		{"\u2028", `\u2028`},
+		{"\\\n", `\\\n`}, // a backslash before what is written with one
 	} {
-		if got := string(event.AppendCell(nil, test.text)); got != test.cell {
+		got := string(event.AppendCell(nil, test.text))
+		if got != test.cell {
 			t.Errorf("%q: %s, want %s", test.text, got, test.cell)
+		}
+		if cells, err := event.SplitRow(got, nil); err != nil || event.Unescape(cells[0]) != test.text {
+			t.Errorf("%q comes back as %q (%v)", test.text, event.Unescape(cells[0]), err)
 		}
 	}
 }
@@ -149,13 +156,37 @@ func FuzzSplitRow(f *testing.F) {
 	})
 }
 
+// A row of a file is held to the same rules as a record of the topic.
+func TestDecodeRefuses(t *testing.T) {
+	columns, err := event.ParseHeader("@timestamp,event.id,source.ip,source.port")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ row, want string }{
+		{"2026-03-01T12:00:00Z,,10.0.0.1,80", `event.id: "": want a unique id`},
+		{",a,10.0.0.1,80", `@timestamp: "": want an RFC 3339 time`},
+		{"1969-12-31T23:59:59Z,a,10.0.0.1,80", "from 1970 to 2100"},
+		{"2026-03-01T12:00:00Z,a,10.0.0.256,80", `source.ip: "10.0.0.256"`},
+		{"2026-03-01T12:00:00Z,a,fe80::1%eth0,80", "without a zone"},
+		{"2026-03-01T12:00:00Z,a,10.0.0.1,65536", `source.port: "65536": want a whole number from 0 to 65535`},
+		{"2026-03-01T12:00:00Z,a,10.0.0.1,+80", `source.port: "+80"`},
+		{"2026-03-01T12:00:00Z,a,10.0.0.1", "row of 3 cells: want 4"},
+		{"2026-03-01T12:00:00Z,a,10.0.0.1,80,", "row of 5 cells: want 4"},
+	} {
+		var e event.Event
+		if err := columns.Decode(test.row, &e); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %s", test.row, err, test.want)
+		}
+	}
+}
+
 func TestParseHeader(t *testing.T) {
-	columns, err := event.ParseHeader("\ufeffclass,event.id,@timestamp")
+	columns, err := event.ParseHeader("\ufeffevent.id,class,@timestamp")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var e event.Event
-	if err := columns.Decode("benign,C1,2026-03-01T12:00:00Z\r", &e); err != nil || e.ID != "C1" {
+	if err := columns.Decode("C1,benign,2026-03-01T12:00:00Z\r", &e); err != nil || e.ID != "C1" {
 		t.Errorf("%+v, %v", e, err)
 	}
 	if err := columns.Decode("benign,C1", &e); err == nil || err.Error() != "row of 2 cells: want 3 as in the header" {

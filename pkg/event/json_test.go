@@ -28,7 +28,7 @@ func web() event.Event {
 		Dataset: "zeek.http", Category: "web", Action: "request", Duration: event.Known(1_500_000),
 		Source:      event.Endpoint{IP: netip.MustParseAddr("2001:db8::7"), Port: event.Known(40042), Bytes: event.Known(0)},
 		Destination: event.Endpoint{IP: netip.MustParseAddr("192.0.2.10"), Port: event.Known(443), Bytes: event.Known(5321), Packets: event.Known(7)},
-		Transport:   "tcp", Protocol: "http", User: `CORP\alice`,
+		Transport:   "tcp", Protocol: "http", User: `CORP\nick`,
 		URL:  event.URL{Domain: "example.org", Path: "/a,b", Query: "q=\"x\"\n&r=é"},
 		HTTP: event.HTTP{Method: "GET", Status: event.Known(200)}, UserAgent: "=1+1",
 	}
@@ -74,6 +74,7 @@ func TestDecodeJSON(t *testing.T) {
 		"IPv6":                  head + `,"source.ip":"2001:db8::1"}`,
 		"escaped key and value": `{"\u0040timestamp":"2026-03-01T12:00:00Z","event.id":"\u00431\ud83d\ude00"}`,
 		"largest count":         head + `,"source.bytes":9223372036854775807}`,
+		"minus zero":            head + `,"source.port":-0}`,
 	}
 	for name, record := range accepted {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +113,7 @@ func TestDecodeJSON(t *testing.T) {
 		{"text as number", head + `,"user.name":5}`, `user.name: "5": want a JSON string`},
 		{"not an address", head + `,"source.ip":"10.0.0.256"}`, `source.ip: "10.0.0.256": want an IPv4 or IPv6 address`},
 		{"zone", head + `,"source.ip":"fe80::1%eth0"}`, `source.ip`},
+		{"status of four digits", head + `,"http.response.status_code":1000}`, `from 100 to 999`},
 		{"no status", head + `,"http.response.status_code":99}`, `from 100 to 999`},
 		{"bad time", `{"@timestamp":"2026-03-01 12:00","event.id":"C1"}`, `@timestamp: "2026-03-01 12:00"`},
 		{"hour of one digit", `{"@timestamp":"2026-03-01T1:02:03Z","event.id":"C1"}`, `1970 to 2100`},
@@ -133,6 +135,43 @@ func TestDecodeJSON(t *testing.T) {
 				t.Errorf("error %v, want it to say %s", err, test.message)
 			}
 		})
+	}
+}
+
+// Times are in UTC, whatever zone they come in.
+func TestTimesAreUTC(t *testing.T) {
+	want := event.Event{Timestamp: noon, ID: "a"}
+	there := want
+	there.Timestamp = noon.In(time.FixedZone("", -5*3600))
+	for _, encoded := range []struct{ got, want []byte }{
+		{event.AppendJSON(nil, &there), event.AppendJSON(nil, &want)},
+		{event.AppendCSV(nil, &there), event.AppendCSV(nil, &want)},
+	} {
+		if string(encoded.got) != string(encoded.want) {
+			t.Errorf("%s, want %s", encoded.got, encoded.want)
+		}
+	}
+	var got event.Event
+	if err := event.DecodeJSON(`{"@timestamp":"2026-03-01T07:00:00.25-05:00","event.id":"a"}`, &got); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+// An event is decoded into what held another one.
+func TestDecodingOverwrites(t *testing.T) {
+	columns, err := event.ParseHeader(event.Header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := event.Event{Timestamp: noon, ID: "a"}
+	for name, decode := range map[string]func(*event.Event) error{
+		"JSON": func(e *event.Event) error { return event.DecodeJSON(string(event.AppendJSON(nil, &want)), e) },
+		"CSV":  func(e *event.Event) error { return columns.Decode(string(event.AppendCSV(nil, &want)), e) },
+	} {
+		got := web()
+		if err := decode(&got); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
+		}
 	}
 }
 
@@ -160,6 +199,7 @@ func TestValidate(t *testing.T) {
 		"@timestamp":  func(e *event.Event) { e.Timestamp = time.Time{} },
 		"event.id":    func(e *event.Event) { e.ID = "" },
 		"user.name":   func(e *event.Event) { e.User = "\xff" },
+		"@timestamp ": func(e *event.Event) { e.Timestamp = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"source.port": func(e *event.Event) { e.Source.Port = event.Known(65536) },
 		"source.ip":   func(e *event.Event) { e.Source.IP = netip.MustParseAddr("fe80::1%eth0") },
 	} {
@@ -169,9 +209,18 @@ func TestValidate(t *testing.T) {
 		}
 		breakIt(&e)
 		var wrong *event.FieldError
-		if err := e.Validate(); !errors.As(err, &wrong) || wrong.Field != field {
+		if err := e.Validate(); !errors.As(err, &wrong) || wrong.Field != strings.TrimSpace(field) {
 			t.Errorf("%s: error %v", field, err)
 		}
+	}
+}
+
+// A message fits a line, however long the value is.
+func TestErrorsAreShort(t *testing.T) {
+	var e event.Event
+	err := event.DecodeJSON(`{"source.ip":"`+strings.Repeat("x", 1000)+`"}`, &e)
+	if err == nil || len(err.Error()) > 200 || !strings.Contains(err.Error(), "xxx…") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -41,6 +41,7 @@ func TestLines(t *testing.T) {
 		{"nothing", "", nil, false},
 		{"LF", "a\n\nb\n", []string{"a", "", "b"}, false},
 		{"CRLF", "a\r\n\r\nb\r\n", []string{"a", "", "b"}, false},
+		{"CRLF that was made CRLF again", "a\r\r\nb\r\r\n", []string{"a", "b"}, false},
 		{"CR", "a\r\rb\r", []string{"a", "", "b"}, false},
 		{"a CR within a line", "a\nb\rc\n", []string{"a", "b\rc"}, false},
 		{"torn", "a\nb", []string{"a", "b"}, true},

@@ -155,6 +155,71 @@ func TestJaeger(t *testing.T) {
 	}
 }
 
+// answering is a backend that gives one answer to everything.
+func answering(t *testing.T, status int, body string) *jaeger.Client {
+	t.Helper()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(backend.Close)
+	return jaeger.New(backend.URL)
+}
+
+// What a backend says is wrong is an error, and only "not found" is that a trace
+// is not there.
+func TestAnswers(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		body    string
+		missing bool
+		want    string
+	}{
+		{200, `{"data":[]}`, true, "no such trace"},
+		{404, `{"errors":[{"code":404,"msg":"trace not found"}]}`, true, "no such trace"},
+		{200, `{"data":[],"errors":[{"msg":"storage is away\u001b"}]}`, false, "storage is away"},
+		{500, `{"errors":[{"msg":"storage is away"}]}`, false, "storage is away"},
+		{500, `{"data":[]}`, false, "is not Jaeger's"},
+		{404, `{}`, false, "is not Jaeger's"},
+		{200, `<html>`, false, "is not Jaeger's"},
+	} {
+		_, err := answering(t, test.status, test.body).Trace(t.Context(), "1")
+		if err == nil || errors.Is(err, jaeger.ErrNoTrace) != test.missing || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%d %s: error %v, want %s", test.status, test.body, err, test.want)
+		}
+	}
+	if err := answering(t, 204, "").Clear(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := answering(t, 405, "").Clear(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot delete them") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An event is looked for in the traces of every service, and ids cannot leave
+// their place in the address.
+func TestRequests(t *testing.T) {
+	var path string
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path = r.URL.EscapedPath(); {
+		case path == "/api/services":
+			fmt.Fprint(w, `{"data":["classifier","producer"]}`)
+		case r.URL.Query().Get("service") == "producer" && r.URL.Query().Get("tags") == `{"messaging.message.id":"C5\"x"}`:
+			fmt.Fprint(w, `{"data":[{"traceID":"7","spans":[{"spanID":"c"}]}]}`)
+		default:
+			fmt.Fprint(w, `{"data":[]}`)
+		}
+	}))
+	defer backend.Close()
+	client := jaeger.New(backend.URL)
+	if found, err := client.Event(t.Context(), `C5"x`); err != nil || found.ID != "7" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := client.Trace(t.Context(), "../a?b"); !errors.Is(err, jaeger.ErrNoTrace) || path != "/api/traces/..%2Fa%3Fb" {
+		t.Errorf("%v of the path %s", err, path)
+	}
+}
+
 // A span that has a parent and links as well has the parent in its place; what
 // lies in another trace is not its parent.
 func TestParents(t *testing.T) {

@@ -108,6 +108,7 @@ func TestRefusesWhatIsNoLog(t *testing.T) {
 		{"gzip of nothing", gzipped(t, ""), "log: empty"},
 		{"gzip of prose", gzipped(t, "Dear all,\n"), `found "Dear all,\n"`},
 		{"a damaged gzip header", "\x1f\x8b\x07 not deflate", "log: the gzip data is damaged here"},
+		{"a zstd frame of 256 MiB", "\x28\xb5\x2f\xfd\x00\x90\x29\x00\x00hello", "log: the zstd data is damaged here"},
 		{"a damaged zstd frame", "\x28\xb5\x2f\xfd\xff\xff\xff\xff\xff\xff\xff\xff", "log: the zstd data is damaged here"},
 		{"a line without end", event.Header() + "\n" + strings.Repeat("x", event.MaxLine+1), "log:2: "},
 	})

@@ -115,6 +115,8 @@ func TestZeekRefuses(t *testing.T) {
 		{"an address", row("fd00::1", "fd00::1%eth0"), `:8: id.resp_h: "fd00::1%eth0": want an IPv4 or IPv6 address`},
 		{"a time", row("1664462456.755299", "yesterday"), `:8: ts: "yesterday": want seconds since 1970`},
 		{"a time after 2100", row("1664462456.755299", "4133980800"), `:8: ts: "4133980800"`},
+		{"a time before 1970", row("1664462456.755299", "-0.5"), `:8: ts: "-0.5"`},
+		{"a long row", row("\n", "\tmore\n"), " columns: want "},
 		{"no time", row("1664462456.755299", "-"), `:8: ts: "": want a value in every record`},
 		{"no uid", row("C5xh", "-"), `:8: uid: "": want a value in every record`},
 		{"text that is not UTF-8", row("udp", "\xff"), `:8: proto: "\xff": want valid UTF-8`},

@@ -105,6 +105,12 @@ func TestGapIsTold(t *testing.T) {
 	before := committed(t, cluster)
 	send(t, cluster, logins(1000)...)
 	deleteRecords(t, cluster, 0, before[0]+50)
+	for m, err := range cluster.Messages(t.Context(), stream.Raw, 0, 0) { // who looks sees what is left
+		if err != nil || m.Offset != before[0]+50 {
+			t.Errorf("the oldest record is at offset %d (%v), want %d", m.Offset, err, before[0]+50)
+		}
+		break
+	}
 	var told notices
 	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got, Log: told.log()}, got.handle).Close()
 	if got.count() != 1950 {
@@ -329,5 +335,55 @@ func TestResumesAtTheCommittedOffset(t *testing.T) {
 	drain(t, stream.ConsumerOptions{Cluster: cluster}, second.handle)
 	if first.count() != 300 || second.count() != 50 {
 		t.Errorf("%d events and then %d, want 300 and 50", first.count(), second.count())
+	}
+}
+
+// Without names, positions are those of all topics but Kafka's own.
+func TestPositionsOfAllTopics(t *testing.T) {
+	cluster := start(t)
+	if err := cluster.Ensure(t.Context(), 2, stream.Raw, "mine", "__internal"); err != nil {
+		t.Fatal(err)
+	}
+	positions, err := cluster.Positions(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	partitions := map[string]int{}
+	for _, p := range positions {
+		partitions[p.Topic]++
+	}
+	if partitions[stream.Raw] != 2 || partitions["mine"] != 2 || partitions["__internal"] != 0 {
+		t.Errorf("partitions by topic: %v", partitions)
+	}
+}
+
+// What is deleted leaves no offsets to its successor.
+func TestDelete(t *testing.T) {
+	cluster := start(t)
+	send(t, cluster, logins(300)...)
+	var got results
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Results: &got}, got.handle).Close()
+	topics := []string{stream.Raw, stream.Classified, stream.DeadLetter}
+	for range 2 { // what is gone can be deleted again
+		if err := cluster.Delete(t.Context(), stream.Group, topics...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cluster.Ensure(t.Context(), stream.DefaultPartitions, topics...); err != nil {
+		t.Fatal(err)
+	}
+	for partition, offset := range committed(t, cluster) {
+		if offset != -1 {
+			t.Errorf("partition %d: the group is at offset %d", partition, offset)
+		}
+	}
+	positions, err := cluster.Positions(t.Context(), "", topics...)
+	if err != nil || len(positions) != len(topics)*stream.DefaultPartitions {
+		t.Errorf("%d partitions (%v)", len(positions), err)
+	}
+	for _, p := range positions {
+		if p.End != 0 {
+			t.Errorf("records are left: %+v", p)
+		}
 	}
 }

@@ -17,10 +17,12 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
 
 	"soclab/internal/broker"
 	"soclab/pkg/event"
 	"soclab/pkg/stream"
+	"soclab/pkg/tracing"
 )
 
 // start runs the embedded broker, or empties the cluster that the variable
@@ -205,11 +207,68 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// Each record that was sent with a trace has it, in whichever batch it comes.
+func TestSampled(t *testing.T) {
+	t.Setenv("OTEL_TRACES_SAMPLER", "always_on")
+	cluster := start(t)
+	traces, err := tracing.Start(t.Context(), "test", "http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer traces.Close()
+	producer, err := stream.NewProducer(t.Context(), cluster, traces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	if err := producer.Send(t.Context(), logins(200)...); err != nil {
+		t.Fatal(err)
+	}
+	send(t, cluster, logins(10)...) // without a trace
+	parents := map[string]string{}  // trace ids by partition and offset
+	for partition := range stream.DefaultPartitions {
+		for m, err := range cluster.Messages(t.Context(), stream.Raw, partition, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range m.Headers {
+				if h.Key == "traceparent" {
+					parents[fmt.Sprint(partition, "@", m.Offset)] = strings.Split(string(h.Value), "-")[1]
+				}
+			}
+		}
+	}
+	drain(t, stream.ConsumerOptions{Cluster: cluster, Traces: traces, MaxBatch: 7}, func(_ context.Context, batch *event.Batch) error {
+		got := map[int]string{}
+		for _, s := range batch.Sampled {
+			got[s.Index] = trace.SpanContextFromContext(s.Context).TraceID().String()
+		}
+		for i, record := range batch.Records {
+			if want := parents[fmt.Sprint(batch.Partition, "@", record.Offset)]; got[i] != want {
+				t.Errorf("partition %d offset %d has trace %q, want %q", batch.Partition, record.Offset, got[i], want)
+			}
+			delete(got, i)
+		}
+		if len(got) > 0 {
+			t.Errorf("traces of no record: %v", got)
+		}
+		return nil
+	})
+	if len(parents) != 200 {
+		t.Errorf("%d records were sent with a trace, want 200", len(parents))
+	}
+}
+
 func TestDrainOfNothing(t *testing.T) {
 	cluster := start(t)
 	drain(t, stream.ConsumerOptions{Cluster: cluster}, func(context.Context, *event.Batch) error {
 		return errors.New("there is nothing to handle")
 	})
+	for _, topic := range []string{stream.Raw, stream.Classified, stream.DeadLetter} { // the consumer has made them
+		if positions, err := cluster.Positions(t.Context(), "", topic); err != nil || len(positions) != stream.DefaultPartitions {
+			t.Errorf("%s has %d partitions (%v)", topic, len(positions), err)
+		}
+	}
 }
 
 func TestDeadLetters(t *testing.T) {
@@ -562,8 +621,10 @@ func TestStopFinishesTheBatch(t *testing.T) {
 	finished := 0
 	err := consumer(t, stream.ConsumerOptions{Cluster: cluster, MaxBatch: 10}).Run(ctx, func(ctx context.Context, batch *event.Batch) error {
 		stop()
-		if err := ctx.Err(); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(300 * time.Millisecond): // work that goes on after the stop
 		}
 		if len(batch.Records) > 10 {
 			t.Errorf("batch of %d", len(batch.Records))
@@ -577,6 +638,14 @@ func TestStopFinishesTheBatch(t *testing.T) {
 	stopped := consumer(t, stream.ConsumerOptions{Cluster: cluster})
 	if err := stopped.Drain(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a drain that was stopped returns %v", err)
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	err = consumer(t, stream.ConsumerOptions{Cluster: cluster, Group: "other", MaxBatch: 10}).Drain(ctx, func(context.Context, *event.Batch) error {
+		stop()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a drain that was stopped on its way returns %v", err)
 	}
 }
 
@@ -648,6 +717,23 @@ func TestPublish(t *testing.T) {
 	}
 	if n != 50 {
 		t.Errorf("%d verdicts", n)
+	}
+}
+
+func TestPublishRefusesWhatIsNotClassified(t *testing.T) {
+	cluster := start(t)
+	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0], Verdict: &event.Verdict{Class: event.Benign}}, {Event: logins(1)[0], Offset: 7}}}
+	if err := publisher(t, cluster).Append(t.Context(), &batch); err == nil || !strings.Contains(err.Error(), "offset 7 of partition 0 is not classified") {
+		t.Errorf("error %v", err)
+	}
+	positions, err := cluster.Positions(t.Context(), "", stream.Classified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		if p.End != 0 {
+			t.Errorf("something was published: %+v", p)
+		}
 	}
 }
 

@@ -62,6 +62,12 @@ func TestBackendIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	record(traces, 5000)
+	if err := traces.provider.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if exported, dropped := traces.Counts(); exported != 0 || dropped != 5000 {
+		t.Errorf("before the end %d exported, %d dropped", exported, dropped)
+	}
 	traces.Close()
 	traces.Close() // twice is harmless
 	if exported, dropped := traces.Counts(); exported != 0 || dropped != 5000 || traces.Err() == nil {
@@ -131,6 +137,9 @@ func TestBurstFits(t *testing.T) {
 	traces, err := Start(t.Context(), "producer", backend.URL)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if traces.export.patience != 2*time.Minute {
+		t.Errorf("it waits %s for the backend", traces.export.patience)
 	}
 	record(traces, 4*burst)
 	close(release)
