@@ -88,25 +88,19 @@ func (p pattern) folded() pattern {
 	return out
 }
 
-// compile makes the function that matches whole texts.
+// compile makes the function that matches whole texts, a faster one for the most
+// common patterns.
 func (p pattern) compile() func(string) bool {
-	simple := true
-	for _, q := range p {
-		simple = simple && q.runes == nil
-	}
+	first, last := p[0].text, p[len(p)-1].text
 	switch {
-	case simple && len(p) == 1:
-		want := p[0].text
-		return func(s string) bool { return s == want }
-	case simple && len(p) == 2 && p[1].empty():
-		want := p[0].text
-		return func(s string) bool { return strings.HasPrefix(s, want) }
-	case simple && len(p) == 2 && p[0].empty():
-		want := p[1].text
-		return func(s string) bool { return strings.HasSuffix(s, want) }
-	case simple && len(p) == 3 && p[0].empty() && p[2].empty():
-		want := p[1].text
-		return func(s string) bool { return strings.Contains(s, want) }
+	case slices.ContainsFunc(p, func(q piece) bool { return q.runes != nil }):
+	case len(p) == 2 && last == "":
+		return func(s string) bool { return strings.HasPrefix(s, first) }
+	case len(p) == 2 && first == "":
+		return func(s string) bool { return strings.HasSuffix(s, last) }
+	case len(p) == 3 && first == "" && last == "":
+		middle := p[1].text
+		return func(s string) bool { return strings.Contains(s, middle) }
 	}
 	return p.match
 }
@@ -174,22 +168,12 @@ func (q piece) suffix(s string) bool {
 
 // foldRune is the smallest character of those, but the small letter in ASCII.
 func foldRune(r rune) rune {
-	switch {
-	case r == anyRune:
-		return r
-	case r < utf8.RuneSelf:
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		// K and S have a third form each beyond ASCII, which folds to them below.
-		return r
-	}
 	least := r
 	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
 		least = min(least, other)
 	}
-	if least < utf8.RuneSelf {
-		return foldRune(least)
+	if 'A' <= least && least <= 'Z' {
+		least += 'a' - 'A'
 	}
 	return least
 }
