@@ -113,14 +113,13 @@ func (c *Classifier) arrange(rules *RuleSet) {
 	n := len(c.plan)
 	c.reported, c.matched, c.due, c.hits = newSet(n), newSet(n), newSet(n), newSet(n)
 	for i := range c.plan {
-		p := &c.plan[i]
-		p.feeds = newSet(n)
-		if p.rule.Correlation == nil {
-			continue
-		}
-		for _, member := range p.rule.Correlation.rules {
+		c.plan[i].feeds = newSet(n)
+	}
+	for i, r := range correlations {
+		i += c.plain
+		for _, member := range r.Correlation.rules {
 			m := place[member]
-			p.members = append(p.members, m)
+			c.plan[i].members = append(c.plan[i].members, m)
 			c.plan[m].feeds.add(i)
 		}
 	}
@@ -153,16 +152,13 @@ func (c *Classifier) Classify(_ context.Context, batch *event.Batch) {
 	sampled := batch.Sampled
 	for i := range batch.Records {
 		r := &batch.Records[i]
-		var span trace.Span
 		if len(sampled) > 0 && sampled[0].Index == i {
-			span = startSpan(sampled[0].Context)
+			r.Verdict = c.traced(sampled[0].Context, p, r)
 			sampled = sampled[1:]
+		} else {
+			r.Verdict = c.classify(p, r)
 		}
-		verdict := c.classify(p, r)
-		if span != nil {
-			endSpan(span, verdict)
-		}
-		if r.Verdict = verdict; batch.Replay {
+		if batch.Replay {
 			r.Verdict = nil
 		}
 	}
@@ -186,10 +182,23 @@ func (c *Classifier) continued(batch *event.Batch) *partition {
 	return p
 }
 
+// traced classifies a record within a span.
+func (c *Classifier) traced(ctx context.Context, p *partition, r *event.Record) *event.Verdict {
+	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("soclab/sigma").Start(ctx, spans.Classify)
+	defer span.End()
+	v := c.classify(p, r)
+	if span.IsRecording() {
+		for name, value := range v.Attributes() {
+			span.SetAttributes(attribute.String(name, value))
+		}
+	}
+	return v
+}
+
 func (c *Classifier) classify(p *partition, r *event.Record) *event.Verdict {
 	c.view.set(&r.Event)
-	c.matched.clear()
-	c.due.clear()
+	clear(c.matched)
+	clear(c.due)
 	any := false
 	for _, i := range c.lane(&r.Event) {
 		if c.plan[i].rule.matcher.match(&c.view) {
@@ -277,21 +286,6 @@ func (r *Rule) rank() int {
 	return rank
 }
 
-func startSpan(ctx context.Context) trace.Span {
-	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("soclab/sigma")
-	_, span := tracer.Start(ctx, spans.Classify)
-	return span
-}
-
-func endSpan(span trace.Span, v *event.Verdict) {
-	if span.IsRecording() {
-		for name, value := range v.Attributes() {
-			span.SetAttributes(attribute.String(name, value))
-		}
-	}
-	span.End()
-}
-
 // set is a set of small numbers.
 type set []uint64
 
@@ -299,7 +293,6 @@ func newSet(size int) set { return make(set, (size+63)/64) }
 
 func (s set) add(i int)      { s[i>>6] |= 1 << (i & 63) }
 func (s set) has(i int) bool { return s[i>>6]&(1<<(i&63)) != 0 }
-func (s set) clear()         { clear(s) }
 
 func (s set) join(o set) {
 	for i := range s {
