@@ -299,7 +299,7 @@ func matchPattern(s source, form int, p pattern) matcher {
 		return matcher{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }}
 	}
 	match := p.compile()
-	return matcher{cost: 10 * len(p), match: func(v *view) bool {
+	return matcher{cost: 25, match: func(v *view) bool {
 		t := v.text(s, form)
 		return t != "" && match(t)
 	}}
