@@ -160,8 +160,8 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	switch {
 	case m.all:
 		joined = allOf(matchers)
-	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3:
-		joined = l.anyEqual(f, values, matchers)
+	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3 && len(f.sources) == 1:
+		joined = anyEqual(f, values, matchers)
 	default:
 		joined = anyOf(matchers)
 	}
@@ -305,11 +305,9 @@ func matchPattern(s source, form int, p pattern) matcher {
 	}}
 }
 
-// anyEqual compares with many plain values at once.
-func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matcher {
-	if len(f.sources) > 1 {
-		return anyOf(matchers)
-	}
+// anyEqual compares a field of one source with many plain values at once, and by
+// their matchers with others.
+func anyEqual(f field, values []*yaml.Node, matchers []matcher) matcher {
 	s := f.sources[0]
 	var rest []matcher
 	var numbers []int64
