@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -353,13 +354,8 @@ func (r *Rule) link(known map[string]*Rule) error {
 	linked := make([]*Rule, len(c.Rules))
 	for i, name := range c.Rules {
 		if c.rules != nil {
-			name = c.rules[i].ID
-		}
-		linked[i] = known[name]
-		if linked[i] == nil && c.rules != nil {
-			linked[i] = c.rules[i]
-		}
-		if linked[i] == nil {
+			linked[i] = cmp.Or(known[c.rules[i].ID], c.rules[i])
+		} else if linked[i] = known[name]; linked[i] == nil {
 			return refuse(c.node, "no rule has the id or name %q, or it was refused", name)
 		}
 	}

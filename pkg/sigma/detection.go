@@ -2,7 +2,6 @@ package sigma
 
 import (
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -26,23 +25,6 @@ func (l *loader) detection(root *section) error {
 	}
 	l.rules = append(l.rules, r)
 	return nil
-}
-
-func logSource(root *section) (LogSource, route, error) {
-	node := root.values["logsource"]
-	if node == nil {
-		return LogSource{}, route{}, refuse(root.node, "a rule needs a logsource")
-	}
-	in, err := mapping(node)
-	if err != nil {
-		return LogSource{}, route{}, err
-	}
-	source := LogSource{strings.ToLower(in.scalar("category")), strings.ToLower(in.scalar("product")), strings.ToLower(in.scalar("service"))}
-	if in.err != nil {
-		return LogSource{}, route{}, in.err
-	}
-	r, err := routeOf(source)
-	return source, r, at(node, err)
 }
 
 // A selection is a named part of a detection: a map matches where all of its

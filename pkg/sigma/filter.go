@@ -74,14 +74,14 @@ func (f *filter) apply(r *Rule) {
 
 // applyFilters joins filters to the rules that they are for.
 func (l *loader) applyFilters(known map[string]*Rule) {
-	l.filters = slices.DeleteFunc(l.filters, func(f *filter) bool {
-		err := f.check(known)
-		if err != nil {
+	filters := l.filters
+	l.filters = nil
+	for _, f := range filters {
+		if err := f.check(known); err != nil {
 			l.refused(f.about, err)
+			continue
 		}
-		return err != nil
-	})
-	for _, f := range l.filters {
+		l.filters = append(l.filters, f)
 		for _, r := range l.rules {
 			f.apply(r)
 		}
