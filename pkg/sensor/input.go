@@ -6,25 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 // input is the bytes of a log, decompressed where they are compressed.
 type input struct {
-	compressed countingReader
+	compressed io.Reader
+	read       int64 // bytes of it
 	zstd       *zstd.Decoder
 }
 
-// countingReader counts what is read.
-type countingReader struct {
-	io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
+func (in *input) Read(p []byte) (int, error) {
+	n, err := in.compressed.Read(p)
+	in.read += int64(n)
 	return n, err
 }
 
@@ -34,26 +30,26 @@ const maxWindow = 128 << 20
 
 func (in *input) open() (*bufio.Reader, error) {
 	const buffer = 64 << 10
-	text := bufio.NewReaderSize(&in.compressed, buffer)
+	text := bufio.NewReaderSize(in, buffer)
 	magic, err := text.Peek(4)
+	unpacked := &unpacker{}
 	switch {
-	case len(magic) >= 2 && string(magic[:2]) == "\x1f\x8b": // RFC 1952, section 2.3.1
-		unpacked, err := gzip.NewReader(text)
-		if err != nil {
-			return nil, unpackError("gzip", err)
-		}
-		return bufio.NewReaderSize(&unpacker{unpacked, "gzip"}, buffer), nil
+	case strings.HasPrefix(string(magic), "\x1f\x8b"): // RFC 1952, section 2.3.1
+		unpacked.name = "gzip"
+		unpacked.Reader, err = gzip.NewReader(text)
 	case string(magic) == "\x28\xb5\x2f\xfd": // RFC 8878, section 3.1.1
-		unpacked, err := zstd.NewReader(text, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, unpackError("zstd", err)
-		}
-		in.zstd = unpacked
-		return bufio.NewReaderSize(&unpacker{unpacked, "zstd"}, buffer), nil
-	case err != nil && err != io.EOF:
+		unpacked.name = "zstd"
+		in.zstd, err = zstd.NewReader(text, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		unpacked.Reader = in.zstd
+	case err == nil || err == io.EOF:
+		return text, nil
+	default:
 		return nil, err
 	}
-	return text, nil
+	if err != nil {
+		return nil, unpacked.wrong(err)
+	}
+	return bufio.NewReaderSize(unpacked, buffer), nil
 }
 
 func (in *input) close() {
@@ -71,14 +67,14 @@ type unpacker struct {
 func (u *unpacker) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		err = unpackError(u.name, err)
+		err = u.wrong(err)
 	}
 	return n, err
 }
 
-func unpackError(name string, err error) error {
+func (u *unpacker) wrong(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-		return fmt.Errorf("the %s data is cut off here, what came before it was read: %w", name, io.ErrUnexpectedEOF)
+		return fmt.Errorf("the %s data is cut off here, what came before it was read: %w", u.name, io.ErrUnexpectedEOF)
 	}
-	return fmt.Errorf("the %s data is damaged here: %w", name, err)
+	return fmt.Errorf("the %s data is damaged here: %w", u.name, err)
 }

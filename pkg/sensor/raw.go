@@ -1,7 +1,6 @@
 package sensor
 
 import (
-	"bufio"
 	"strings"
 
 	"soclab/pkg/event"
@@ -17,7 +16,7 @@ func isRaw(begin string) bool {
 	return strings.Contains(begin, event.FieldTimestamp.Name()) && begin[0] != '{'
 }
 
-func newRaw(text *bufio.Reader) log { return newTextLog(text, &raw{}) }
+func newRaw() decoder { return &raw{} }
 
 func (r *raw) format() string { return "raw_packets.csv" }
 

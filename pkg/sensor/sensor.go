@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"soclab/pkg/event"
@@ -24,57 +25,53 @@ var formats = []format{
 type format struct {
 	name string
 	is   func(begin string) bool // the first line that is not blank, or its first 64 KiB
-	open func(text *bufio.Reader) log
+	new  func() decoder
 }
 
-// A log yields the events of one file or stream.
-type log interface {
+// A decoder reads a log of one event in a line, with header lines between them.
+type decoder interface {
 	// format names what it is, as precisely as what was read so far tells.
 	format() string
-	// next reads the next event into e, which it overwrites, or returns io.EOF.
-	next(e *event.Event) error
-	// line is the number of the line that next read last, from 1.
-	line() int
+	// decode reads a line into e, which it overwrites; false where the line
+	// holds no event, as headers do. The line may be kept.
+	decode(line string, e *event.Event) (bool, error)
 }
 
 // Reader yields the events of a log in its order. Nothing is skipped: a line
 // that holds no event ends the reading with an error that names log, line,
 // field and value. What came before it was returned.
 type Reader struct {
-	name  string
-	input input
-	file  *os.File // where Open opened it
-	size  int64    // of the file; -1 where it is not known
-	log   log
-	event event.Event
-	ahead bool  // event (or, where there is none, err) was read and not yet asked for
-	err   error // io.EOF or what ended the reading
+	name    string
+	input   input
+	file    *os.File     // where Open opened it
+	size    int64        // of the file; -1 where it is not known
+	lines   *event.Lines // nil until the format is known
+	decoder decoder
+	event   event.Event
+	events  bool  // one was read
+	ahead   bool  // event (or, where there is none, err) was read and not yet asked for
+	err     error // io.EOF or what ended the reading
 }
 
 // Open opens the log at path; otherwise it is like [NewReader].
-func Open(path string) (*Reader, error) {
+func Open(path string) (r *Reader, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	r, err := openFile(file)
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return r, nil
-}
-
-func openFile(file *os.File) (*Reader, error) {
+	defer func() {
+		if err != nil {
+			file.Close()
+		}
+	}()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s: a folder: want %s", file.Name(), accepted())
+		return nil, fmt.Errorf("%s: a folder: want %s", path, accepted())
 	}
-	r, err := NewReader(file, file.Name())
-	if err != nil {
+	if r, err = NewReader(file, path); err != nil {
 		return nil, err
 	}
 	r.file = file
@@ -90,8 +87,7 @@ func openFile(file *os.File) (*Reader, error) {
 // only headers and rows together tell to be wrong. The caller must Close the
 // Reader, and r after it.
 func NewReader(r io.Reader, name string) (*Reader, error) {
-	l := &Reader{name: name, size: -1}
-	l.input.compressed.Reader = r
+	l := &Reader{name: name, size: -1, input: input{compressed: r}}
 	if err := l.detect(); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("%s%w", l.where(), err)
@@ -111,18 +107,16 @@ func (r *Reader) detect() error {
 	if begin == "" {
 		return fmt.Errorf("empty: want %s", accepted())
 	}
-	for _, f := range formats {
-		if f.is(begin) {
-			r.log = f.open(text)
-			r.err = r.log.next(&r.event)
-			r.ahead = true
-			if r.err != io.EOF {
-				return r.err
-			}
-			return nil
-		}
+	known := slices.IndexFunc(formats, func(f format) bool { return f.is(begin) })
+	if known < 0 {
+		return fmt.Errorf("found %s: want %s", looksLike(head), accepted())
 	}
-	return fmt.Errorf("found %s: want %s", looksLike(head), accepted())
+	r.lines, r.decoder = event.NewLines(text), formats[known].new()
+	r.ahead = true
+	if r.err = r.read(); r.err != io.EOF {
+		return r.err
+	}
+	return nil
 }
 
 // peekLine returns what text begins with, and therein the first line that is
@@ -178,18 +172,17 @@ func looksLike(head string) string {
 }
 
 // Format names what the log is.
-func (r *Reader) Format() string { return r.log.format() }
+func (r *Reader) Format() string { return r.decoder.format() }
 
 // Progress is how many bytes are read, as they come, compressed where the log
 // is; and how many there are, or -1 where that is not known.
-func (r *Reader) Progress() (read, size int64) { return r.input.compressed.n, r.size }
+func (r *Reader) Progress() (read, size int64) { return r.input.read, r.size }
 
 // Next returns the next event, or io.EOF after the last. The event is valid
 // until the next call; its strings may be kept. Errors are final.
 func (r *Reader) Next() (*event.Event, error) {
 	if !r.ahead && r.err == nil {
-		r.err = r.log.next(&r.event)
-		if r.err != nil && r.err != io.EOF {
+		if r.err = r.read(); r.err != nil && r.err != io.EOF {
 			r.err = fmt.Errorf("%s%w", r.where(), r.err)
 		}
 	}
@@ -202,10 +195,10 @@ func (r *Reader) Next() (*event.Event, error) {
 
 // where says which log and line an error is about.
 func (r *Reader) where() string {
-	if r.log == nil {
+	if r.lines == nil {
 		return r.name + ": "
 	}
-	return fmt.Sprintf("%s:%d: ", r.name, r.log.line())
+	return fmt.Sprintf("%s:%d: ", r.name, r.lines.Number())
 }
 
 // Close closes the file that Open has opened.
@@ -217,32 +210,13 @@ func (r *Reader) Close() error {
 	return r.file.Close()
 }
 
-// textLog is a log of one event in a line, with header lines between them.
-type textLog struct {
-	lines *event.Lines
-	decoder
-	events bool // one was read
-}
-
-type decoder interface {
-	format() string
-	// decode reads a line into e, which it overwrites; false where the line
-	// holds no event, as headers do. The line may be kept.
-	decode(line string, e *event.Event) (bool, error)
-}
-
-func newTextLog(text *bufio.Reader, d decoder) log {
-	return &textLog{lines: event.NewLines(text), decoder: d}
-}
-
-func (l *textLog) line() int { return l.lines.Number() }
-
 var errTorn = errors.New("the line has no end: its writer was stopped while it wrote; delete the line to read the rest")
 
-func (l *textLog) next(e *event.Event) error {
+// read reads the next event, or returns io.EOF.
+func (r *Reader) read() error {
 	for {
-		line, err := l.lines.Next()
-		if err == io.EOF && l.lines.Torn() && !l.events {
+		line, err := r.lines.Next()
+		if err == io.EOF && r.lines.Torn() && !r.events {
 			return fmt.Errorf("no event, and %w", errTorn)
 		}
 		if err != nil {
@@ -251,15 +225,14 @@ func (l *textLog) next(e *event.Event) error {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		held, err := l.decode(strings.Clone(line), e)
-		if err != nil {
-			if l.lines.Torn() {
-				err = fmt.Errorf("%w (%w)", err, errTorn)
-			}
+		held, err := r.decoder.decode(strings.Clone(line), &r.event)
+		switch {
+		case err != nil && r.lines.Torn():
+			return fmt.Errorf("%w (%w)", err, errTorn)
+		case err != nil:
 			return err
-		}
-		if held {
-			l.events = true
+		case held:
+			r.events = true
 			return nil
 		}
 	}

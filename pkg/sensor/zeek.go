@@ -157,9 +157,6 @@ func (r *zeekRecord) end() error {
 
 // named gives an error about an event's field the name that the log has for it.
 func (f *zeekField) named(err error) error {
-	if err == nil {
-		return nil
-	}
 	if wrong, ok := errors.AsType[*event.FieldError](err); ok {
 		wrong.Field = f.name
 	}

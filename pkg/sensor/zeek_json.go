@@ -1,11 +1,9 @@
 package sensor
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,10 +24,10 @@ type member struct{ key, value string }
 
 func isZeekJSON(begin string) bool { return begin[0] == '{' }
 
-func newZeekJSON(text *bufio.Reader) log {
+func newZeekJSON() decoder {
 	z := &zeekJSON{}
 	z.object = jsontext.NewDecoder(&z.text)
-	return newTextLog(text, z)
+	return z
 }
 
 func (z *zeekJSON) format() string { return z.log.format("JSON lines") }
@@ -124,27 +122,22 @@ func read(object *jsontext.Decoder, text string) (string, error) {
 
 // which finds the log that the object is a record of.
 func (z *zeekJSON) which(line string) (*zeekLog, error) {
-	same := false // most logs are of one kind
+	var found *zeekLog
 	for i := range z.members {
 		m := &z.members[i]
-		switch {
-		case m.key == "_path" || m.key == "@stream":
+		if m.key == "_path" || m.key == "@stream" {
 			path, err := m.text(&zeekField{name: m.key, to: fieldDataset})
 			if err != nil {
 				return nil, err
 			}
 			return zeekLogAt(path)
-		case !same && z.log != nil:
-			same = slices.Contains(z.log.marks, m.key)
+		}
+		if found == nil {
+			found = zeekLogWith(m.key)
 		}
 	}
-	if same {
-		return z.log, nil
-	}
-	for _, m := range z.members {
-		if l := zeekLogWith(m.key); l != nil {
-			return l, nil
-		}
+	if found != nil {
+		return found, nil
 	}
 	if strings.Contains(line, `"uid"`) {
 		for _, m := range z.members {

@@ -1,7 +1,6 @@
 package sensor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,9 +27,9 @@ func isZeekTSV(begin string) bool {
 	return slices.ContainsFunc(headers, func(key string) bool { return strings.HasPrefix(begin, key) })
 }
 
-func newZeekTSV(text *bufio.Reader) log {
+func newZeekTSV() decoder {
 	z := zeekDefaults
-	return newTextLog(text, &z)
+	return &z
 }
 
 func (z *zeekTSV) format() string { return z.log.format("TSV") }

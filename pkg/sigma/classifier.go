@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -29,23 +28,22 @@ type Classifier struct {
 	plan       []planned // plain rules first, correlations after those they refer to
 	plain      int       // the number of plain rules in plan
 	lanes      map[lane][]int
-	reported   set // rules of the plan whose matches count
 	partitions map[partitionKey]*partition
-	verdicts   map[string]*event.Verdict // by the set of reported matches
+	verdicts   map[string]*event.Verdict // by the reported matches
 	benign     event.Verdict
 
 	view    view
-	matched set // rules of the plan that match the event
-	due     set // correlations that one of them counts for
-	hits    set // the matched ones that are reported
-	key     []byte
+	matched []int  // rules of the plan that match the event, in order
+	due     []int  // correlations that one of them counts for, in order
+	key     []byte // the matched ones that are reported
 }
 
 // planned is a rule in the order in which rules are tried.
 type planned struct {
-	rule    *Rule
-	members []int // of a correlation: its rules in the plan
-	feeds   set   // correlations that refer to it
+	rule     *Rule
+	members  []int // of a correlation: its rules in the plan
+	feeds    []int // correlations that refer to it
+	reported bool  // its matches count by themselves
 }
 
 // lane is what decides which rules see an event.
@@ -110,25 +108,17 @@ func (c *Classifier) arrange(rules *RuleSet) {
 		place[r] = i
 		c.plan = append(c.plan, planned{rule: r})
 	}
-	n := len(c.plan)
-	c.reported, c.matched, c.due, c.hits = newSet(n), newSet(n), newSet(n), newSet(n)
-	for i := range c.plan {
-		p := &c.plan[i]
-		p.feeds = newSet(n)
-		if p.rule.Correlation == nil {
-			continue
-		}
-		for _, member := range p.rule.Correlation.rules {
+	for i, r := range correlations {
+		i += c.plain
+		for _, member := range r.Correlation.rules {
 			m := place[member]
-			p.members = append(p.members, m)
-			c.plan[m].feeds.add(i)
+			c.plan[i].members = append(c.plan[i].members, m)
+			c.plan[m].feeds = append(c.plan[m].feeds, i)
 		}
 	}
 	silent := silent(rules.Rules)
 	for _, r := range rules.Rules {
-		if !silent[r] {
-			c.reported.add(place[r])
-		}
+		c.plan[place[r]].reported = !silent[r]
 	}
 }
 
@@ -153,16 +143,13 @@ func (c *Classifier) Classify(_ context.Context, batch *event.Batch) {
 	sampled := batch.Sampled
 	for i := range batch.Records {
 		r := &batch.Records[i]
-		var span trace.Span
 		if len(sampled) > 0 && sampled[0].Index == i {
-			span = startSpan(sampled[0].Context)
+			r.Verdict = c.traced(sampled[0].Context, p, r)
 			sampled = sampled[1:]
+		} else {
+			r.Verdict = c.classify(p, r)
 		}
-		verdict := c.classify(p, r)
-		if span != nil {
-			endSpan(span, verdict)
-		}
-		if r.Verdict = verdict; batch.Replay {
+		if batch.Replay {
 			r.Verdict = nil
 		}
 	}
@@ -186,23 +173,31 @@ func (c *Classifier) continued(batch *event.Batch) *partition {
 	return p
 }
 
+// traced classifies a record within a span.
+func (c *Classifier) traced(ctx context.Context, p *partition, r *event.Record) *event.Verdict {
+	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("soclab/sigma").Start(ctx, spans.Classify)
+	defer span.End()
+	v := c.classify(p, r)
+	if span.IsRecording() {
+		for name, value := range v.Attributes() {
+			span.SetAttributes(attribute.String(name, value))
+		}
+	}
+	return v
+}
+
 func (c *Classifier) classify(p *partition, r *event.Record) *event.Verdict {
 	c.view.set(&r.Event)
-	c.matched.clear()
-	c.due.clear()
-	any := false
+	c.matched, c.due = c.matched[:0], c.due[:0]
 	for _, i := range c.lane(&r.Event) {
 		if c.plan[i].rule.matcher.match(&c.view) {
 			c.match(i)
-			any = true
 		}
 	}
-	if !any {
-		return &c.benign
-	}
-	for i := c.due.next(c.plain); i >= 0; i = c.due.next(i + 1) {
+	for n := 0; n < len(c.due); n++ { // a match adds correlations behind it
+		i := c.due[n]
 		members := c.plan[i].members
-		if p.states[i-c.plain].add(&c.view, r.Offset, func(rule int) bool { return c.matched.has(members[rule]) }) {
+		if p.states[i-c.plain].add(&c.view, r.Offset, func(rule int) bool { return slices.Contains(c.matched, members[rule]) }) {
 			c.match(i)
 		}
 	}
@@ -210,8 +205,12 @@ func (c *Classifier) classify(p *partition, r *event.Record) *event.Verdict {
 }
 
 func (c *Classifier) match(i int) {
-	c.matched.add(i)
-	c.due.join(c.plan[i].feeds)
+	c.matched = append(c.matched, i)
+	for _, correlation := range c.plan[i].feeds {
+		if at, known := slices.BinarySearch(c.due, correlation); !known {
+			c.due = slices.Insert(c.due, at, correlation)
+		}
+	}
 }
 
 // lane lists the plain rules that see an event.
@@ -235,10 +234,15 @@ func (c *Classifier) lane(e *event.Event) []int {
 
 // verdict is the one for the rules that matched.
 func (c *Classifier) verdict() *event.Verdict {
-	if c.hits.intersect(c.matched, c.reported); c.hits.next(0) < 0 {
+	c.key = c.key[:0]
+	for _, i := range c.matched {
+		if c.plan[i].reported {
+			c.key = binary.LittleEndian.AppendUint32(c.key, uint32(i))
+		}
+	}
+	if len(c.key) == 0 {
 		return &c.benign
 	}
-	c.key = c.hits.appendTo(c.key[:0])
 	if v := c.verdicts[string(c.key)]; v != nil {
 		return v
 	}
@@ -254,11 +258,15 @@ func (c *Classifier) verdict() *event.Verdict {
 // user's own rules, then correlations, then the order of the set.
 func (c *Classifier) newVerdict() *event.Verdict {
 	var rules []*Rule
-	for i := c.hits.next(0); i >= 0; i = c.hits.next(i + 1) {
-		rules = append(rules, c.plan[i].rule)
+	for _, i := range c.matched {
+		if c.plan[i].reported {
+			rules = append(rules, c.plan[i].rule)
+		}
 	}
 	slices.SortStableFunc(rules, func(a, b *Rule) int { return cmp.Compare(b.rank(), a.rank()) })
-	v := rules[0].verdict()
+	first := rules[0]
+	v := event.Verdict{Class: first.Title, RuleID: first.ID, RuleLevel: first.Level}
+	v.Technique, v.Tactic = first.threat()
 	for _, r := range rules {
 		v.Matches = append(v.Matches, r.ID)
 	}
@@ -275,62 +283,4 @@ func (r *Rule) rank() int {
 		rank++
 	}
 	return rank
-}
-
-func startSpan(ctx context.Context) trace.Span {
-	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("soclab/sigma")
-	_, span := tracer.Start(ctx, spans.Classify)
-	return span
-}
-
-func endSpan(span trace.Span, v *event.Verdict) {
-	if span.IsRecording() {
-		for name, value := range v.Attributes() {
-			span.SetAttributes(attribute.String(name, value))
-		}
-	}
-	span.End()
-}
-
-// set is a set of small numbers.
-type set []uint64
-
-func newSet(size int) set { return make(set, (size+63)/64) }
-
-func (s set) add(i int)      { s[i>>6] |= 1 << (i & 63) }
-func (s set) has(i int) bool { return s[i>>6]&(1<<(i&63)) != 0 }
-func (s set) clear()         { clear(s) }
-
-func (s set) join(o set) {
-	for i := range s {
-		s[i] |= o[i]
-	}
-}
-
-// intersect makes s the numbers that are in a and in b.
-func (s set) intersect(a, b set) {
-	for i := range s {
-		s[i] = a[i] & b[i]
-	}
-}
-
-// next is the first number from i on, or -1.
-func (s set) next(i int) int {
-	for w := i >> 6; w < len(s); w++ {
-		word := s[w]
-		if w == i>>6 {
-			word &= ^uint64(0) << (i & 63)
-		}
-		if word != 0 {
-			return w<<6 + bits.TrailingZeros64(word)
-		}
-	}
-	return -1
-}
-
-func (s set) appendTo(b []byte) []byte {
-	for _, word := range s {
-		b = binary.LittleEndian.AppendUint64(b, word)
-	}
-	return b
 }

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -66,24 +67,16 @@ func (p *conditionParser) parse(text string) (*expression, error) {
 	return e, nil
 }
 
-func (p *conditionParser) next() {
-	p.start = p.end
-	for p.start < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.start]) >= 0 {
-		p.start++
-	}
-	p.end = p.start
-	for p.end < len(p.text) && isWord(p.text[p.end]) {
-		p.end++
-	}
-	if p.end == p.start && p.end < len(p.text) {
-		p.end++ // a bracket, or what no condition has
-	}
-	p.token = p.text[p.start:p.end]
-}
+// tokens are words, and single characters such as brackets.
+var tokens = regexp.MustCompile(`[\w.*\x{80}-\x{10FFFF}-]+|[^ \t\r\n]`)
 
-func isWord(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		strings.IndexByte("_-.*", c) >= 0 || c >= 0x80
+func (p *conditionParser) next() {
+	found := tokens.FindStringIndex(p.text[p.end:])
+	if found == nil {
+		found = []int{len(p.text) - p.end, len(p.text) - p.end}
+	}
+	p.start, p.end = p.end+found[0], p.end+found[1]
+	p.token = p.text[p.start:p.end]
 }
 
 func (p *conditionParser) fail(format string, args ...any) error {
@@ -212,14 +205,4 @@ func (p *conditionParser) count(n int) error {
 		return p.fail("too large: the conditions go through selections more than %d times", maxConditionTerms)
 	}
 	return nil
-}
-
-// mark notes the selections that the condition names.
-func (e *expression) mark(used []bool) {
-	if e.op == leaf {
-		used[e.selection] = true
-	}
-	for _, arg := range e.args {
-		arg.mark(used)
-	}
 }

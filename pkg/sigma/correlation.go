@@ -1,10 +1,10 @@
 package sigma
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -97,41 +97,37 @@ var correlationKeys = map[string]bool{"type": true, "rules": true, "group-by": t
 	"condition": true, "aliases": true, "generate": true}
 
 // correlation reads a correlation rule.
-func (l *loader) correlation(m map[string]*yaml.Node) error {
-	node := m["correlation"]
-	values, err := mapping(node)
+func (l *loader) correlation(root *section) error {
+	node := root.values["correlation"]
+	in, err := mappingOf(correlationKeys, node)
 	if err != nil {
 		return err
 	}
-	if err := unknownKey(node, correlationKeys); err != nil {
-		return err
-	}
-	in := section{values: values}
 	c := &Correlation{node: node, Type: in.scalar("type"), Rules: in.texts("rules"), GroupBy: in.texts("group-by")}
 	if in.err != nil {
 		return in.err
 	}
-	switch k, known := kinds[c.Type]; {
+	var known bool
+	switch c.kind, known = kinds[c.Type]; {
 	case known:
-		c.kind = k
 	default:
-		return refuse(node, "type %q is not supported: use %s", c.Type, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		return refuse(node, "type %q is not supported: use %s", c.Type, names(kinds))
 	}
 	if len(c.Rules) == 0 || len(c.Rules) > maxCorrelated {
 		return refuse(node, "a correlation needs rules, %d at most", maxCorrelated)
 	}
 	for i, name := range c.Rules {
 		if slices.Contains(c.Rules[:i], name) {
-			return refuse(values["rules"], "the rule %q comes twice", name)
+			return refuse(in.values["rules"], "the rule %q comes twice", name)
 		}
 	}
-	if c.Timespan, err = timespan(node, values["timespan"]); err != nil {
+	if c.Timespan, err = timespan(in); err != nil {
 		return err
 	}
-	if err := c.parseCondition(values["condition"]); err != nil {
+	if err := c.parseCondition(in.values["condition"]); err != nil {
 		return err
 	}
-	if err := c.resolveGroups(values["aliases"]); err != nil {
+	if err := c.resolveGroups(in.values["aliases"]); err != nil {
 		return err
 	}
 	if err := c.kind.check(c); err != nil {
@@ -139,11 +135,11 @@ func (l *loader) correlation(m map[string]*yaml.Node) error {
 	}
 	// The specification shows generate beside level, its reference
 	// implementation reads it inside the section.
-	for _, g := range []*yaml.Node{values["generate"], m["generate"]} {
-		if g == nil {
+	for _, s := range []*section{in, root} {
+		if s.values["generate"] == nil {
 			continue
 		}
-		if c.generate, err = boolean(g); err != nil {
+		if c.generate, err = boolean(s.values["generate"]); err != nil {
 			return err
 		}
 	}
@@ -159,18 +155,18 @@ var timeUnits = map[byte]time.Duration{
 	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
 }
 
-func timespan(section, node *yaml.Node) (time.Duration, error) {
-	text, err := scalar(node)
-	if err != nil {
-		return 0, err
+func timespan(in *section) (time.Duration, error) {
+	text := in.scalar("timespan")
+	if in.err != nil {
+		return 0, in.err
 	}
 	if text == "" {
-		return 0, refuse(section, "a correlation needs a timespan such as 5m")
+		return 0, refuse(in.node, "a correlation needs a timespan such as 5m")
 	}
 	unit := timeUnits[text[len(text)-1]]
 	n, err := strconv.ParseUint(text[:len(text)-1], 10, 32)
 	if most := uint64(366 * 24 * time.Hour); unit == 0 || err != nil || n == 0 || n > most/uint64(unit) {
-		return 0, refuse(node, "timespan %q is not a whole number with s, m, h, d or w, of a year at most", text)
+		return 0, refuse(in.values["timespan"], "timespan %q is not a whole number with s, m, h, d or w, of a year at most", text)
 	}
 	return time.Duration(n) * unit, nil
 }
@@ -182,36 +178,32 @@ func (c *Correlation) parseCondition(node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode {
 		return refuse(node, "a condition in words is not supported: use a count such as gte: 2, or leave it out for all rules")
 	}
-	m, err := mapping(node)
+	in, err := mappingOf(comparisons, node)
 	if err != nil {
 		return err
 	}
-	if err := unknownKey(node, comparisons); err != nil {
-		return err
-	}
-	c.condition = condition{node: node, field: m["field"]}
-	names, err := texts(m["field"])
-	if err != nil {
-		return err
+	c.condition = condition{node: node, field: in.values["field"]}
+	names := in.texts("field")
+	if in.err != nil {
+		return in.err
 	}
 	for _, name := range names {
 		f, err := fieldNamed(name)
 		if err != nil {
-			return at(m["field"], err)
+			return at(c.condition.field, err)
 		}
 		c.values = append(c.values, f)
 	}
-	for _, key := range keysInOrder(node) {
+	for _, key := range in.keys {
 		if comparisons[key] == nil {
 			continue
 		}
-		text, err := scalar(m[key])
-		if err != nil {
-			return err
+		n, err := parseNumber(in.scalar(key))
+		if in.err != nil {
+			return in.err
 		}
-		n, err := parseNumber(text)
 		if err != nil {
-			return at(m[key], err)
+			return at(in.values[key], err)
 		}
 		c.condition.bounds = append(c.condition.bounds, bound{comparisons[key], n})
 	}
@@ -238,34 +230,36 @@ func (c *Correlation) checkCondition(field bool) error {
 // resolveGroups finds the fields of the groups for each rule. An alias stands
 // for another field in each rule.
 func (c *Correlation) resolveGroups(aliases *yaml.Node) error {
-	byAlias := make(map[string]map[string]*yaml.Node)
+	byAlias := make(map[string]*section)
 	if aliases != nil {
-		m, err := mapping(aliases)
+		in, err := mapping(aliases)
 		if err != nil {
 			return err
 		}
-		for _, alias := range keysInOrder(aliases) {
-			if byAlias[alias], err = mapping(m[alias]); err != nil {
+		for _, alias := range in.keys {
+			byRule, err := mapping(in.values[alias])
+			if err != nil {
 				return err
 			}
-			for _, rule := range keysInOrder(m[alias]) {
+			for _, rule := range byRule.keys {
 				if !slices.Contains(c.Rules, rule) {
-					return refuse(byAlias[alias][rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
+					return refuse(byRule.values[rule], "the alias %s names %q, which is not one of the correlation's rules", alias, rule)
 				}
-				if _, err := scalar(byAlias[alias][rule]); err != nil {
-					return err
+				if byRule.scalar(rule); byRule.err != nil {
+					return byRule.err
 				}
 			}
+			byAlias[alias] = byRule
 		}
 	}
 	for _, rule := range c.Rules {
 		var key []field
 		for _, name := range c.GroupBy {
-			if byRule, ok := byAlias[name]; ok {
-				if byRule[rule] == nil {
+			if byRule := byAlias[name]; byRule != nil {
+				if byRule.values[rule] == nil {
 					return refuse(c.node, "the alias %s has no field for the rule %s", name, rule)
 				}
-				name, _ = scalar(byRule[rule])
+				name = byRule.scalar(rule)
 			}
 			f, err := fieldNamed(name)
 			if err != nil {
@@ -358,13 +352,8 @@ func (r *Rule) link(known map[string]*Rule) error {
 	linked := make([]*Rule, len(c.Rules))
 	for i, name := range c.Rules {
 		if c.rules != nil {
-			name = c.rules[i].ID
-		}
-		linked[i] = known[name]
-		if linked[i] == nil && c.rules != nil {
-			linked[i] = c.rules[i]
-		}
-		if linked[i] == nil {
+			linked[i] = cmp.Or(known[c.rules[i].ID], c.rules[i])
+		} else if linked[i] = known[name]; linked[i] == nil {
 			return refuse(c.node, "no rule has the id or name %q, or it was refused", name)
 		}
 	}

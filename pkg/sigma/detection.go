@@ -2,19 +2,18 @@ package sigma
 
 import (
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // detection reads a plain rule.
-func (l *loader) detection(root *yaml.Node, m map[string]*yaml.Node) error {
+func (l *loader) detection(root *section) error {
 	r := l.current
 	var err error
-	if r.LogSource, r.route, err = logSource(root, m["logsource"]); err != nil {
+	if r.LogSource, r.route, err = logSource(root); err != nil {
 		return err
 	}
-	if r.selections, r.matcher, err = l.search(m["detection"]); err != nil {
+	if r.selections, r.matcher, err = l.search(root.values["detection"]); err != nil {
 		return err
 	}
 	for _, s := range r.selections {
@@ -28,29 +27,13 @@ func (l *loader) detection(root *yaml.Node, m map[string]*yaml.Node) error {
 	return nil
 }
 
-func logSource(root, node *yaml.Node) (LogSource, route, error) {
-	if node == nil {
-		return LogSource{}, route{}, refuse(root, "a rule needs a logsource")
-	}
-	m, err := mapping(node)
-	if err != nil {
-		return LogSource{}, route{}, err
-	}
-	in := section{values: m}
-	source := LogSource{strings.ToLower(in.scalar("category")), strings.ToLower(in.scalar("product")), strings.ToLower(in.scalar("service"))}
-	if in.err != nil {
-		return LogSource{}, route{}, in.err
-	}
-	r, err := routeOf(source)
-	return source, r, at(node, err)
-}
-
 // A selection is a named part of a detection: a map matches where all of its
 // items do, a list where any of its elements does.
 type selection struct {
 	name   string
 	items  []item
 	clause clause
+	used   bool // by a condition
 }
 
 // A clause is part of a rule, compiled in two ways, which differ where it asks
@@ -80,9 +63,11 @@ func combined(op operator, clauses []clause) clause {
 	return clause{anyOf(sure), anyOf(maybe)}
 }
 
-// compile makes the clause for a condition over selections.
+// compile makes the clause for a condition over selections, and notes which of
+// them it uses.
 func (e *expression) compile(selections []selection) clause {
 	if e.op == leaf {
+		selections[e.selection].used = true
 		return selections[e.selection].clause
 	}
 	clauses := make([]clause, len(e.args))
@@ -95,28 +80,29 @@ func (e *expression) compile(selections []selection) clause {
 // search reads selections and the condition over them. Keys of other meaning
 // are left out.
 func (l *loader) search(node *yaml.Node, others ...string) ([]selection, matcher, error) {
-	m, err := mapping(node)
+	in, err := mapping(node)
 	if err != nil {
 		return nil, matcher{}, err
 	}
-	if m["timeframe"] != nil {
-		return nil, matcher{}, refuse(m["timeframe"], "timeframe is Sigma version 1: write a correlation rule that refers to this one")
+	condition := in.values["condition"]
+	if timeframe := in.values["timeframe"]; timeframe != nil {
+		return nil, matcher{}, refuse(timeframe, "timeframe is Sigma version 1: write a correlation rule that refers to this one")
 	}
-	if m["condition"] == nil {
+	if condition == nil {
 		return nil, matcher{}, refuse(node, "a condition is missing")
 	}
 	var selections []selection
-	for _, name := range keysInOrder(node) {
+	for _, name := range in.keys {
 		if name == "condition" || slices.Contains(others, name) {
 			continue
 		}
 		s := selection{name: name}
-		if s.clause, err = l.clause(&s, m[name], true); err != nil {
+		if s.clause, err = l.clause(&s, in.values[name], true); err != nil {
 			return nil, matcher{}, err
 		}
 		selections = append(selections, s)
 	}
-	t, err := l.condition(m["condition"], selections)
+	t, err := l.condition(condition, selections)
 	return selections, t, err
 }
 
@@ -151,13 +137,8 @@ func (l *loader) fields(s *selection, node *yaml.Node) (clause, error) {
 		return clause{}, refuse(node, "the selection %s has no fields", s.name)
 	}
 	var parts []clause
-	for n := 0; n < len(node.Content); n += 2 {
-		key, value := node.Content[n], node.Content[n+1]
-		values := []*yaml.Node{value}
-		if value.Kind == yaml.SequenceNode {
-			values = value.Content
-		}
-		part, err := l.leaf(s, key, values)
+	for pair := range slices.Chunk(node.Content, 2) {
+		part, err := l.leaf(s, pair[0], elements(pair[1]))
 		if err != nil {
 			return clause{}, err
 		}
@@ -187,7 +168,6 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (matcher, er
 	for i, s := range selections {
 		names[i] = s.name
 	}
-	used := make([]bool, len(selections))
 	parser := newConditionParser(names)
 	var matchers []matcher
 	for _, text := range conditions {
@@ -195,19 +175,19 @@ func (l *loader) condition(node *yaml.Node, selections []selection) (matcher, er
 		if err != nil {
 			return matcher{}, at(node, err)
 		}
-		e.mark(used)
 		matchers = append(matchers, e.compile(selections).sure)
 	}
 	if len(matchers) == 0 {
 		return matcher{}, refuse(node, "the condition is empty")
 	}
 	var missing []item
-	for n, s := range selections {
-		if !used[n] {
+	for _, s := range selections {
+		if !s.used {
 			l.warn(node, "the condition does not use the selection %s", s.name)
+			continue
 		}
 		for _, i := range s.items {
-			if i.missing && used[n] {
+			if i.missing {
 				missing = append(missing, i)
 			}
 		}

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"soclab/pkg/event"
@@ -33,12 +34,7 @@ func (f field) kind() event.Kind { return f.sources[0].kind() }
 
 // present reports whether the event has any of the field's values.
 func (f field) present(e *event.Event) bool {
-	for _, s := range f.sources {
-		if s.present(e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.sources, func(s source) bool { return s.present(e) })
 }
 
 // aliases maps the field names of Sigma's taxonomy (sections Specific and

@@ -16,25 +16,25 @@ type filter struct {
 	matcher matcher
 }
 
-func (l *loader) filter(root *yaml.Node, m map[string]*yaml.Node) error {
+func (l *loader) filter(root *section) error {
 	f := &filter{about: l.current}
 	var err error
-	if f.source, _, err = logSource(root, m["logsource"]); err != nil {
+	if f.source, _, err = logSource(root); err != nil {
 		return err
 	}
-	section, err := mapping(m["filter"])
+	node := root.values["filter"]
+	in, err := mapping(node)
 	if err != nil {
 		return err
 	}
-	switch rules := section["rules"]; {
-	case rules == nil || rules.Kind == yaml.SequenceNode && len(rules.Content) == 0:
-		return refuse(m["filter"], "a filter needs rules: ids or names, or any")
-	case rules.Kind == yaml.SequenceNode:
-		f.rules = rules.Content
-	case rules.Value != "any" && rules.Value != "all":
-		f.rules = []*yaml.Node{rules}
+	rules := in.values["rules"]
+	if rules == nil || rules.Kind == yaml.SequenceNode && len(rules.Content) == 0 {
+		return refuse(node, "a filter needs rules: ids or names, or any")
 	}
-	if _, f.matcher, err = l.search(m["filter"], "rules"); err != nil {
+	if rules.Kind == yaml.SequenceNode || rules.Value != "any" && rules.Value != "all" {
+		f.rules = elements(rules)
+	}
+	if _, f.matcher, err = l.search(node, "rules"); err != nil {
 		return err
 	}
 	l.filters = append(l.filters, f)
@@ -74,14 +74,14 @@ func (f *filter) apply(r *Rule) {
 
 // applyFilters joins filters to the rules that they are for.
 func (l *loader) applyFilters(known map[string]*Rule) {
-	l.filters = slices.DeleteFunc(l.filters, func(f *filter) bool {
-		err := f.check(known)
-		if err != nil {
+	filters := l.filters
+	l.filters = nil
+	for _, f := range filters {
+		if err := f.check(known); err != nil {
 			l.refused(f.about, err)
+			continue
 		}
-		return err != nil
-	})
-	for _, f := range l.filters {
+		l.filters = append(l.filters, f)
 		for _, r := range l.rules {
 			f.apply(r)
 		}

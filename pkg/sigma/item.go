@@ -36,11 +36,12 @@ type modifiers struct {
 	re   string // flags of a regular expression
 }
 
-// methods are the modifiers that say how values are compared: one of them at
-// most.
-var methods = map[string]bool{
-	"contains": true, "startswith": true, "endswith": true, "re": true, "cidr": true,
-	"lt": true, "lte": true, "gt": true, "gte": true, "exists": true,
+// methods are the modifiers that say how values are compared, one of them at
+// most, and what they compare.
+var methods = map[string]string{
+	"contains": "text", "startswith": "text", "endswith": "text",
+	"lt": "order", "lte": "order", "gt": "order", "gte": "order",
+	"re": "expression", "cidr": "range", "exists": "presence",
 }
 
 var timeParts = map[string]func(time.Time) int{
@@ -69,7 +70,7 @@ func parseModifiers(words []string) (modifiers, error) {
 		switch {
 		case flags[word] != nil:
 			*flags[word] = true
-		case methods[word]:
+		case methods[word] != "":
 			if m.how != "" {
 				return m, fmt.Errorf("modifiers %s and %s cannot be combined", m.how, word)
 			}
@@ -101,8 +102,7 @@ func (m modifiers) check() error {
 		}
 		return fmt.Errorf(format, args...)
 	}
-	text := m.how == "" || m.how == "contains" || m.how == "startswith" || m.how == "endswith"
-	order := m.how == "lt" || m.how == "lte" || m.how == "gt" || m.how == "gte"
+	text, order := m.how == "" || methods[m.how] == "text", methods[m.how] == "order"
 	return cmp.Or(
 		not(m.cased && !text, "modifier cased cannot be combined with %s", m.how),
 		not(m.fieldref && !text, "modifier fieldref cannot be combined with %s", m.how),
@@ -115,6 +115,18 @@ func (m modifiers) check() error {
 	)
 }
 
+// allTexts is what keywords are looked for in. The path and the query of a URL
+// are searched together: a keyword may reach from one into the other.
+var allTexts = func() field {
+	texts := field{name: "keywords", sources: []source{sourceURI}}
+	for _, f := range event.Fields() {
+		if f.Kind() == event.KindText && f != event.MustField("url.path") && f != event.MustField("url.query") {
+			texts.sources = append(texts.sources, source(f))
+		}
+	}
+	return texts
+}()
+
 // parseItem compiles the line of a selection with the given key and values.
 func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	words := strings.Split(key.Value, "|")
@@ -122,18 +134,24 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	if err != nil {
 		return item{}, at(key, err)
 	}
-	if words[0] == "" {
-		return l.keywords(key, m, values)
-	}
 	f, err := fieldNamed(words[0])
-	if err != nil {
+	keywords := words[0] == ""
+	switch {
+	case keywords && (m.fieldref || m.neq || m.part != "" || m.how != "" && m.how != "re" && m.how != "contains"):
+		return item{}, refuse(key, "keywords take the modifiers all, cased, contains, expand and re, not %s", key.Value)
+	case keywords:
+		f, m.how = allTexts, cmp.Or(m.how, "contains")
+	case err != nil:
 		return item{node: key, field: field{name: words[0]}, missing: true}, nil
 	}
 	if len(values) == 0 {
-		return item{}, refuse(key, "%s has an empty list of values", key.Value)
+		return item{}, refuse(key, "%s has an empty list of values", cmp.Or(key.Value, "a keyword"))
 	}
 	matchers := make([]matcher, len(values))
 	for i, v := range values {
+		if keywords && (v.Tag == "!!null" || v.Kind == yaml.ScalarNode && v.Value == "") {
+			return item{}, refuse(v, "a keyword cannot be empty")
+		}
 		if matchers[i], err = l.parseValue(f, m, v); err != nil {
 			return item{}, at(v, err)
 		}
@@ -142,8 +160,8 @@ func (l *loader) parseItem(key *yaml.Node, values []*yaml.Node) (item, error) {
 	switch {
 	case m.all:
 		joined = allOf(matchers)
-	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3:
-		joined = l.anyEqual(f, values, matchers)
+	case m.how == "" && !m.cased && !m.expand && !m.fieldref && m.part == "" && len(values) > 3 && len(f.sources) == 1:
+		joined = anyEqual(f, values, matchers)
 	default:
 		joined = anyOf(matchers)
 	}
@@ -176,7 +194,7 @@ func (l *loader) parseValue(f field, m modifiers, value *yaml.Node) (matcher, er
 		return compareFields(f, m.how, m.cased, value.Value)
 	case m.part != "":
 		return timePart(f, m, value)
-	case m.how == "lt", m.how == "lte", m.how == "gt", m.how == "gte":
+	case methods[m.how] == "order":
 		return compare(f, m.how, value)
 	case m.how == "re":
 		return matchRegexp(f, m.re, value.Value)
@@ -209,10 +227,7 @@ func (f field) each(compile func(source) matcher) matcher {
 
 func exists(f field, value *yaml.Node) (matcher, error) {
 	want, err := boolean(value)
-	if err != nil {
-		return matcher{}, err
-	}
-	return matcher{cost: 2, match: func(v *view) bool { return f.present(v.event) == want }}, nil
+	return matcher{cost: 2, match: func(v *view) bool { return f.present(v.event) == want }}, err
 }
 
 func absent(f field) matcher {
@@ -284,17 +299,15 @@ func matchPattern(s source, form int, p pattern) matcher {
 		return matcher{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }}
 	}
 	match := p.compile()
-	return matcher{cost: 10 * len(p), match: func(v *view) bool {
+	return matcher{cost: 25, match: func(v *view) bool {
 		t := v.text(s, form)
 		return t != "" && match(t)
 	}}
 }
 
-// anyEqual compares with many plain values at once.
-func (l *loader) anyEqual(f field, values []*yaml.Node, matchers []matcher) matcher {
-	if len(f.sources) > 1 {
-		return anyOf(matchers)
-	}
+// anyEqual compares a field of one source with many plain values at once, and by
+// their matchers with others.
+func anyEqual(f field, values []*yaml.Node, matchers []matcher) matcher {
 	s := f.sources[0]
 	var rest []matcher
 	var numbers []int64
@@ -353,36 +366,39 @@ func compare(f field, how string, value *yaml.Node) (matcher, error) {
 		return matcher{}, fmt.Errorf("modifier %s compares numbers, and %s is none", how, f.name)
 	}
 	low, high, err := bounds(how, value.Value, value, f.unit)
-	if err != nil {
-		return matcher{}, err
-	}
-	return inRange(f.sources[0], low, high), nil
+	return inRange(f.sources[0], low, high), err
 }
 
 // bounds are the whole numbers of an event that compare with value as asked
 // for, in the event's unit; none where low is above high. An empty how means
-// equal.
+// equal. They are exact, whatever the size of the number.
 func bounds(how, text string, value *yaml.Node, unit int64) (low, high int64, err error) {
-	down, up, err := around(text, value, unit)
-	if err != nil {
+	exact := new(big.Rat)
+	if n, ok := wholeNumber(text, value); ok {
+		exact.SetInt64(n)
+	} else if _, err := parseNumber(text); err != nil {
 		return 0, 0, err
+	} else if _, ok := exact.SetString(text); !ok {
+		return 0, 0, fmt.Errorf("want a decimal number, not %q", text)
+	}
+	exact.Mul(exact, new(big.Rat).SetInt64(unit))
+	one := big.NewInt(1)
+	down, rest := new(big.Int).DivMod(exact.Num(), exact.Denom(), new(big.Int))
+	up := new(big.Int).Set(down)
+	if rest.Sign() > 0 {
+		up.Add(up, one)
 	}
 	least, most := big.NewInt(math.MinInt64), big.NewInt(math.MaxInt64)
-	from, to := least, most
-	switch one := big.NewInt(1); how {
+	from, to := up, down
+	switch how {
 	case "lt":
-		to = up.Sub(up, one)
+		from, to = least, up.Sub(up, one)
 	case "lte":
-		to = down
+		from = least
 	case "gt":
-		from = down.Add(down, one)
+		from, to = down.Add(down, one), most
 	case "gte":
-		from = up
-	default:
-		from, to = up, down
-	}
-	if from.Cmp(to) > 0 || from.Cmp(most) > 0 || to.Cmp(least) < 0 {
-		return 1, 0, nil
+		to = most
 	}
 	if from.Cmp(least) < 0 {
 		from = least
@@ -390,27 +406,10 @@ func bounds(how, text string, value *yaml.Node, unit int64) (low, high int64, er
 	if to.Cmp(most) > 0 {
 		to = most
 	}
+	if from.Cmp(to) > 0 {
+		return 1, 0, nil
+	}
 	return from.Int64(), to.Int64(), nil
-}
-
-// around is a number in the event's unit, rounded down and up; exact, whatever
-// its size.
-func around(text string, value *yaml.Node, unit int64) (down, up *big.Int, err error) {
-	exact := new(big.Rat)
-	if n, ok := wholeNumber(text, value); ok {
-		exact.SetInt64(n)
-	} else if _, err := parseNumber(text); err != nil {
-		return nil, nil, err
-	} else if _, ok := exact.SetString(text); !ok {
-		return nil, nil, fmt.Errorf("want a decimal number, not %q", text)
-	}
-	exact.Mul(exact, new(big.Rat).SetInt64(unit))
-	down, rest := new(big.Int).DivMod(exact.Num(), exact.Denom(), new(big.Int))
-	up = new(big.Int).Set(down)
-	if rest.Sign() > 0 {
-		up.Add(up, big.NewInt(1))
-	}
-	return down, up, nil
 }
 
 func parseNumber(text string) (float64, error) {
@@ -426,14 +425,11 @@ func timePart(f field, m modifiers, value *yaml.Node) (matcher, error) {
 		return matcher{}, fmt.Errorf("modifier %s is for times, and %s is none: use @timestamp", m.part, f.name)
 	}
 	low, high, err := bounds(m.how, value.Value, value, 1)
-	if err != nil {
-		return matcher{}, err
-	}
 	part := timeParts[m.part]
 	return matcher{cost: 20, match: func(v *view) bool {
 		n := int64(part(v.event.Timestamp.UTC()))
 		return low <= n && n <= high
-	}}, nil
+	}}, err
 }
 
 // compareFields compares a field with another one of the same event. Both
@@ -458,40 +454,4 @@ func compareFields(f field, how string, cased bool, name string) (matcher, error
 			}}
 		})
 	}), nil
-}
-
-// keywords compiles values that may stand in any text of the event.
-func (l *loader) keywords(key *yaml.Node, m modifiers, values []*yaml.Node) (item, error) {
-	if m.fieldref || m.neq || m.part != "" || m.how != "" && m.how != "re" && m.how != "contains" {
-		return item{}, refuse(key, "keywords take the modifiers all, cased, contains, expand and re, not %s", key.Value)
-	}
-	if m.how == "" {
-		m.how = "contains"
-	}
-	// The path and the query of a URL are searched together: a keyword may
-	// reach from one into the other.
-	texts := field{name: "keywords", sources: []source{sourceURI}}
-	for _, f := range event.Fields() {
-		if f.Kind() == event.KindText && f != event.MustField("url.path") && f != event.MustField("url.query") {
-			texts.sources = append(texts.sources, source(f))
-		}
-	}
-	matchers := make([]matcher, len(values))
-	for i, v := range values {
-		if v.Tag == "!!null" || v.Kind == yaml.ScalarNode && v.Value == "" {
-			return item{}, refuse(v, "a keyword cannot be empty")
-		}
-		var err error
-		if matchers[i], err = l.parseValue(texts, m, v); err != nil {
-			return item{}, at(v, err)
-		}
-	}
-	if len(matchers) == 0 {
-		return item{}, refuse(key, "the list of keywords is empty")
-	}
-	joined := anyOf(matchers)
-	if m.all {
-		joined = allOf(matchers)
-	}
-	return item{node: key, field: texts, matcher: joined}, nil
 }

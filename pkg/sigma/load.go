@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -85,16 +87,16 @@ func Load(dir string, options ...LoadOption) (*RuleSet, error) {
 func load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
 	l := newLoader(options)
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil && name != "." {
-			l.unreadable(name, err)
-			return nil
-		} else if err != nil {
+		switch ext := path.Ext(name); {
+		case err != nil && name == ".":
 			return fmt.Errorf("read rules: %w", err)
-		}
-		if ext := path.Ext(name); d.IsDir() || ext != ".yml" && ext != ".yaml" {
+		case err == nil && (d.IsDir() || ext != ".yml" && ext != ".yaml"):
 			return nil
 		}
-		info, err := d.Info()
+		var info fs.FileInfo
+		if err == nil {
+			info, err = d.Info()
+		}
 		if err == nil && info.Size() > maxFile {
 			err = errTooLarge
 		}
@@ -190,23 +192,17 @@ func (l *loader) finish() (*RuleSet, error) {
 	l.link(known)
 	maps.Copy(known, index(l.rules))
 	l.applyFilters(known)
-	l.warnings = slices.DeleteFunc(l.warnings, func(w *Problem) bool { return l.isRefused(w) })
+	l.warnings = slices.DeleteFunc(l.warnings, func(w *Problem) bool { // about a rule that was refused
+		return slices.ContainsFunc(l.problems, func(p *Problem) bool { return p.File == w.File && p.ID == w.ID })
+	})
 	slices.SortStableFunc(l.problems, func(a, b *Problem) int {
-		if c := strings.Compare(a.File, b.File); c != 0 {
-			return c
-		}
-		return a.Line - b.Line
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	errs := make([]error, len(l.problems))
 	for i, p := range l.problems {
 		errs[i] = p
 	}
 	return &RuleSet{Rules: l.rules, Warnings: l.warnings, filters: l.filters}, errors.Join(errs...)
-}
-
-// isRefused reports whether a warning is about a rule that was not loaded.
-func (l *loader) isRefused(w *Problem) bool {
-	return slices.ContainsFunc(l.problems, func(p *Problem) bool { return p.File == w.File && p.ID == w.ID })
 }
 
 // builtIn finds the default rules by id and name.
@@ -267,106 +263,75 @@ func (l *loader) refused(r *Rule, err error) {
 	l.problems = append(l.problems, problem(r, err))
 }
 
-func problem(r *Rule, err error) *Problem {
-	p := &Problem{File: r.File, Line: r.Line, Rule: r.Title, ID: r.ID, Reason: err.Error()}
-	if known, ok := errors.AsType[*refusal](err); ok {
-		p.Line = known.line
-	}
-	return p
-}
-
 func (l *loader) warn(node *yaml.Node, format string, args ...any) {
 	l.warnings = append(l.warnings, problem(l.current, refuse(node, format, args...)))
 }
 
-func (l *loader) parse(root *yaml.Node) error {
-	m, err := mapping(root)
+func (l *loader) parse(node *yaml.Node) error {
+	root, err := mapping(node)
 	if err != nil {
 		return err
 	}
-	if err := l.metadata(root, m); err != nil {
+	if err := l.metadata(root); err != nil {
 		return err
 	}
-	kinds := 0
-	for _, key := range []string{"detection", "correlation", "filter"} {
-		if m[key] != nil {
-			kinds++
-		}
+	readers := map[string]func(*section) error{"detection": l.detection, "correlation": l.correlation, "filter": l.filter}
+	given := slices.DeleteFunc(slices.Clone(root.keys), func(key string) bool { return readers[key] == nil })
+	switch action := root.values["action"]; {
+	case action != nil:
+		return refuse(action, "action belongs to Sigma version 1: write each rule in full, in a document of its own")
+	case len(given) != 1:
+		return refuse(node, "want one of the sections detection, correlation and filter")
 	}
-	switch {
-	case m["action"] != nil:
-		return refuse(m["action"], "action belongs to Sigma version 1: write each rule in full, in a document of its own")
-	case kinds != 1:
-		return refuse(root, "want one of the sections detection, correlation and filter")
-	case m["correlation"] != nil:
-		return l.correlation(m)
-	case m["filter"] != nil:
-		return l.filter(root, m)
-	}
-	return l.detection(root, m)
+	return readers[given[0]](root)
 }
 
 // metadata reads what all kinds of rules have. Unknown keys are ignored: the
 // specification allows custom ones.
-func (l *loader) metadata(root *yaml.Node, m map[string]*yaml.Node) error {
+func (l *loader) metadata(in *section) error {
 	r := l.current
-	in := section{values: m}
 	r.Title, r.ID, r.Name = in.scalar("title"), in.scalar("id"), in.scalar("name")
 	r.Status, r.Description, r.Author = in.scalar("status"), in.scalar("description"), in.scalar("author")
-	r.Level, r.Tags = in.scalar("level"), in.texts("tags")
+	r.Level, r.Tags = cmp.Or(in.scalar("level"), levels[0]), in.texts("tags")
 	r.References, r.FalsePositives = in.texts("references"), in.texts("falsepositives")
 	taxonomy := in.scalar("taxonomy")
 	switch {
 	case in.err != nil:
 		return in.err
 	case r.Title == "":
-		return refuse(root, "a rule needs a title")
+		return refuse(in.node, "a rule needs a title")
 	case utf8.RuneCountInString(r.Title) > 256:
-		return refuse(m["title"], "the title is longer than 256 characters")
+		return refuse(in.values["title"], "the title is longer than 256 characters")
 	case r.Status == "unsupported":
-		return refuse(m["status"], "the status unsupported says that the rule cannot be used")
+		return refuse(in.values["status"], "the status unsupported says that the rule cannot be used")
 	case r.Status != "" && !slices.Contains(statuses, r.Status):
-		return refuse(m["status"], "status %q is not known: use %s", r.Status, strings.Join(statuses, ", "))
+		return refuse(in.values["status"], "status %q is not known: use %s", r.Status, strings.Join(statuses, ", "))
 	case taxonomy != "" && taxonomy != "sigma":
-		return refuse(m["taxonomy"], "taxonomy %q is not known: use sigma", taxonomy)
-	case r.Level == "":
-		r.Level = levels[0]
+		return refuse(in.values["taxonomy"], "taxonomy %q is not known: use sigma", taxonomy)
 	case !slices.Contains(levels, r.Level):
-		return refuse(m["level"], "level %q is not known: use %s", r.Level, strings.Join(levels, ", "))
+		return refuse(in.values["level"], "level %q is not known: use %s", r.Level, strings.Join(levels, ", "))
 	}
-	if r.ID == "" {
-		r.ID = r.Name
-	}
-	if r.ID == "" {
-		r.ID = r.Title
-	}
-	return l.threats(m["tags"])
+	r.ID = cmp.Or(r.ID, r.Name, r.Title)
+	return l.threats(in.values["tags"])
 }
+
+var (
+	techniqueID = regexp.MustCompile(`^t[0-9]`)
+	otherObject = regexp.MustCompile(`^[gsc][0-9]`) // ATT&CK's groups, software and campaigns
+)
 
 // threats reads the tags of the namespace attack.
 func (l *loader) threats(tags *yaml.Node) error {
-	r := l.current
-	for _, tag := range r.Tags {
+	for _, tag := range l.current.Tags {
 		name, ok := strings.CutPrefix(strings.ToLower(tag), "attack.")
-		if !ok || isOtherObject(name) {
+		if !ok || otherObject.MatchString(name) {
 			continue
 		}
-		var err error
-		if isTechnique(name) {
-			var t attack.Technique
-			if t, err = attack.TechniqueByID(strings.ToUpper(name)); err == nil {
-				r.Techniques = append(r.Techniques, t)
-			}
-		} else {
-			var t attack.Tactic
-			if t, err = attack.TacticNamed(name); err == nil {
-				r.Tactics = append(r.Tactics, t)
-			}
-		}
+		err := l.current.addThreat(name)
 		switch {
 		case err == nil:
 		case l.strict:
-			return at(tags, fmt.Errorf("tag %s: %w", tag, err))
+			return refuse(tags, "tag %s: %v", tag, err)
 		default:
 			l.warn(tags, "tag %s: %v", tag, err)
 		}
@@ -374,14 +339,20 @@ func (l *loader) threats(tags *yaml.Node) error {
 	return nil
 }
 
-func isTechnique(name string) bool { return len(name) > 1 && name[0] == 't' && isDigit(name[1]) }
-
-// isOtherObject knows ATT&CK's groups, software and campaigns by their ids.
-func isOtherObject(name string) bool {
-	return len(name) > 1 && strings.IndexByte("gsc", name[0]) >= 0 && isDigit(name[1])
+func (r *Rule) addThreat(name string) error {
+	if techniqueID.MatchString(name) {
+		t, err := attack.TechniqueByID(strings.ToUpper(name))
+		if err == nil {
+			r.Techniques = append(r.Techniques, t)
+		}
+		return err
+	}
+	t, err := attack.TacticNamed(name)
+	if err == nil {
+		r.Tactics = append(r.Tactics, t)
+	}
+	return err
 }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // refuseDuplicates keeps the first of several rules with one id or name.
 func (l *loader) refuseDuplicates() {

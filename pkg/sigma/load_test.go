@@ -257,9 +257,9 @@ func FuzzParse(f *testing.F) {
 
 // reportedRule reports whether matches of a rule count by themselves.
 func (c *Classifier) reportedRule(r *Rule) bool {
-	for i, p := range c.plan {
+	for _, p := range c.plan {
 		if p.rule == r {
-			return c.reported.has(i)
+			return p.reported
 		}
 	}
 	return false

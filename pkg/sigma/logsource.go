@@ -1,7 +1,7 @@
 package sigma
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"soclab/pkg/event"
@@ -93,14 +93,30 @@ var routes = map[LogSource]route{
 	{Service: "sshd"}:                   loginLog,
 }
 
-func routeOf(l LogSource) (route, error) {
-	if r, ok := routes[l]; ok {
-		return r, nil
+// logSource reads the log source of a rule or filter.
+func logSource(root *section) (LogSource, route, error) {
+	node := root.values["logsource"]
+	if node == nil {
+		return LogSource{}, route{}, refuse(root.node, "a rule needs a logsource")
 	}
-	if l == (LogSource{}) {
-		return route{}, fmt.Errorf("logsource names no category, product or service")
+	in, err := mapping(node)
+	if err != nil {
+		return LogSource{}, route{}, err
 	}
-	return route{}, fmt.Errorf("no events come from the log source %s; these are known: category firewall, "+
-		"network_connection, dns, dns_query, proxy, webserver, web, authentication or network, also with service connection or dns; product zeek with service conn, dns, "+
-		"http, rdp or ssh; product suricata with service alert, dns, flow, http or ssh; product linux with service auth or sshd", l)
+	source := LogSource{strings.ToLower(in.scalar("category")), strings.ToLower(in.scalar("product")), strings.ToLower(in.scalar("service"))}
+	r, known := routes[source]
+	switch {
+	case in.err != nil:
+		return LogSource{}, route{}, in.err
+	case source == LogSource{}:
+		return LogSource{}, route{}, refuse(node, "logsource names no category, product or service")
+	case !known:
+		var all []string
+		for l := range routes {
+			all = append(all, l.String())
+		}
+		slices.Sort(all)
+		return LogSource{}, route{}, refuse(node, "no events come from the log source %s; these are known: %s", source, strings.Join(all, "; "))
+	}
+	return source, r, nil
 }

@@ -7,163 +7,111 @@ import (
 	"unicode/utf8"
 )
 
-// A pattern is a Sigma string: literal text with the wildcards * (any number
-// of characters) and ? (exactly one). It is kept as the pieces between the *:
-// "a*b?c" is the pieces "a" and "b?c".
-type pattern []piece
+// A pattern is a Sigma string: characters and wildcards.
+type pattern []rune
 
-// piece is text without *. Where it holds a ?, runes has it with anyRune in
-// that place, and text is not used.
-type piece struct {
-	text  string
-	runes []rune
-}
-
-const anyRune rune = -1
+const (
+	anyRune rune = -1 - iota // ?, exactly one character
+	anyText                  // *, any number of characters
+)
 
 // parsePattern reads wildcards and escapes as the Sigma rules specification
 // has them (section Escaping): a backslash makes a following *, ? or backslash
 // plain, and is itself plain before anything else.
 func parsePattern(s string) pattern {
-	var pieces pattern
-	var runes []rune
-	ones := false
-	end := func() {
-		p := piece{text: string(runes)}
-		if ones {
-			p = piece{runes: runes}
-		}
-		pieces = append(pieces, p)
-		runes, ones = nil, false
-	}
+	p := make(pattern, 0, len(s))
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == '\\' && i+1 < len(s) && strings.IndexByte(`*?\`, s[i+1]) >= 0:
 			r, size = rune(s[i+1]), 2
 		case r == '*':
-			end()
-			i += size
-			continue
+			r = anyText
 		case r == '?':
-			r, ones = anyRune, true
+			r = anyRune
 		}
-		runes = append(runes, r)
+		p = append(p, r)
 		i += size
 	}
-	end()
-	return pieces
+	return p
 }
 
 // plain is the text of a pattern without wildcards.
 func (p pattern) plain() (text string, ok bool) {
-	return p[0].text, len(p) == 1 && p[0].runes == nil
+	return string(p), !slices.ContainsFunc(p, func(r rune) bool { return r < 0 })
 }
+
+func (p pattern) opens() bool { return len(p) > 0 && p[0] == anyText }
+func (p pattern) ends() bool  { return len(p) > 0 && p[len(p)-1] == anyText }
 
 // prefixed and suffixed add a * at the end and at the beginning, as the
 // modifiers startswith and endswith do.
 func (p pattern) prefixed() pattern {
-	if last := p[len(p)-1]; len(p) > 1 && last.empty() {
+	if p.ends() {
 		return p
 	}
-	return append(slices.Clip(p), piece{})
+	return append(slices.Clip(p), anyText)
 }
 
 func (p pattern) suffixed() pattern {
-	if len(p) > 1 && p[0].empty() {
+	if p.opens() {
 		return p
 	}
-	return append(pattern{{}}, p...)
+	return append(pattern{anyText}, p...)
 }
 
 // folded is the pattern for folded text.
 func (p pattern) folded() pattern {
 	out := make(pattern, len(p))
-	for i, q := range p {
-		out[i] = piece{text: foldString(q.text)}
-		for _, r := range q.runes {
-			out[i].runes = append(out[i].runes, foldRune(r))
-		}
+	for i, r := range p {
+		out[i] = foldRune(r)
 	}
 	return out
 }
 
-// compile makes the function that matches whole texts.
+// compile makes the function that matches whole texts, a faster one for the most
+// common patterns.
 func (p pattern) compile() func(string) bool {
-	simple := true
-	for _, q := range p {
-		simple = simple && q.runes == nil
+	inner, opens, ends := p, p.opens(), p.ends()
+	if opens {
+		inner = inner[1:]
 	}
+	if inner.ends() {
+		inner = inner[:len(inner)-1]
+	}
+	text, plain := inner.plain()
 	switch {
-	case simple && len(p) == 1:
-		want := p[0].text
-		return func(s string) bool { return s == want }
-	case simple && len(p) == 2 && p[1].empty():
-		want := p[0].text
-		return func(s string) bool { return strings.HasPrefix(s, want) }
-	case simple && len(p) == 2 && p[0].empty():
-		want := p[1].text
-		return func(s string) bool { return strings.HasSuffix(s, want) }
-	case simple && len(p) == 3 && p[0].empty() && p[2].empty():
-		want := p[1].text
-		return func(s string) bool { return strings.Contains(s, want) }
+	case !plain:
+		return p.match
+	case opens && ends:
+		return func(s string) bool { return strings.Contains(s, text) }
+	case opens:
+		return func(s string) bool { return strings.HasSuffix(s, text) }
+	case ends:
+		return func(s string) bool { return strings.HasPrefix(s, text) }
 	}
-	return p.match
+	return func(s string) bool { return s == text }
 }
 
-// match finds the first piece at the beginning, the last at the end, and the
-// others between them, each as early as possible.
+// match lets each * stand for as little as possible, and for one character
+// more whenever what follows it is not there.
 func (p pattern) match(s string) bool {
-	first, last := p[0], p[len(p)-1]
-	n, ok := first.prefix(s)
-	if !ok {
-		return false
-	}
-	s = s[n:]
-	if len(p) == 1 {
-		return s == ""
-	}
-	for _, q := range p[1 : len(p)-1] {
-		for n, ok = q.prefix(s); !ok; n, ok = q.prefix(s) {
-			if s == "" {
-				return false
-			}
-			_, size := utf8.DecodeRuneInString(s)
-			s = s[size:]
-		}
-		s = s[n:]
-	}
-	return last.suffix(s)
-}
-
-func (q piece) empty() bool { return q.text == "" && q.runes == nil }
-
-// prefix reports whether s begins with the piece, and how many bytes it takes.
-func (q piece) prefix(s string) (int, bool) {
-	if q.runes == nil {
-		return len(q.text), strings.HasPrefix(s, q.text)
-	}
-	n := 0
-	for _, want := range q.runes {
-		r, size := utf8.DecodeRuneInString(s[n:])
-		if size == 0 || want != anyRune && want != r {
-			return 0, false
-		}
-		n += size
-	}
-	return n, true
-}
-
-func (q piece) suffix(s string) bool {
-	if q.runes == nil {
-		return strings.HasSuffix(s, q.text)
-	}
-	for _, v := range slices.Backward(q.runes) {
-		r, size := utf8.DecodeLastRuneInString(s)
-		if size == 0 || v != anyRune && v != r {
+	rest, lastStar, tail := p, pattern(nil), "" // tail is what the last * has not taken of s
+	for s != "" || len(rest) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case rest.opens():
+			rest = rest[1:]
+			lastStar, tail = rest, s
+		case len(rest) > 0 && size > 0 && (rest[0] == anyRune || rest[0] == r):
+			rest, s = rest[1:], s[size:]
+		case tail != "":
+			_, size = utf8.DecodeRuneInString(tail)
+			tail = tail[size:]
+			rest, s = lastStar, tail
+		default:
 			return false
 		}
-		s = s[:len(s)-size]
 	}
 	return true
 }
@@ -174,22 +122,12 @@ func (q piece) suffix(s string) bool {
 
 // foldRune is the smallest character of those, but the small letter in ASCII.
 func foldRune(r rune) rune {
-	switch {
-	case r == anyRune:
-		return r
-	case r < utf8.RuneSelf:
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		// K and S have a third form each beyond ASCII, which folds to them below.
-		return r
-	}
 	least := r
 	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
 		least = min(least, other)
 	}
-	if least < utf8.RuneSelf {
-		return foldRune(least)
+	if 'A' <= least && least <= 'Z' {
+		least += 'a' - 'A'
 	}
 	return least
 }

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -22,14 +23,24 @@ var homeNet = []string{
 
 const maxExpanded = 100_000 // values of placeholders in one file
 
+// expandable are the parts of a text with placeholders: an escape, a
+// placeholder, a percent sign that begins none with all behind it, and text.
+var expandable = regexp.MustCompile(`(?s)\\.?|%[^%]*%|%.*|[^%\\]+`)
+
 // expand replaces the placeholders of a text: %name% by each of its values in
 // turn, \% by a plain percent sign (Sigma rules specification, Placeholders).
+// Other escapes are left to the pattern.
 func (l *loader) expand(text string) ([]string, error) {
 	results := []string{""}
-	for rest := text; rest != ""; {
-		values, n, err := l.expandFirst(rest)
-		if err != nil {
-			return nil, err
+	for _, part := range expandable.FindAllString(text, -1) {
+		values := []string{part}
+		if part == `\%` {
+			values = []string{"%"}
+		} else if len(part) > 1 && part[0] == '%' && strings.HasSuffix(part, "%") {
+			var known bool
+			if values, known = l.placeholders[strings.ToLower(part[1:len(part)-1])]; !known {
+				return nil, fmt.Errorf("placeholder %s has no values here: only %%home_net%% is set unless others are given", part)
+			}
 		}
 		if len(results)*len(values) > maxExpanded-l.expanded {
 			return nil, fmt.Errorf("the placeholders of a file stand for more than %d values", maxExpanded)
@@ -40,34 +51,8 @@ func (l *loader) expand(text string) ([]string, error) {
 				longer = append(longer, r+v)
 			}
 		}
-		results, rest = longer, rest[n:]
+		results = longer
 	}
 	l.expanded += len(results)
 	return results, nil
-}
-
-// expandFirst says what the first n bytes of a text stand for.
-func (l *loader) expandFirst(text string) (values []string, n int, err error) {
-	switch text[0] {
-	case '\\':
-		if strings.HasPrefix(text, `\%`) {
-			return []string{"%"}, 2, nil
-		}
-		n = min(2, len(text)) // an escape of the pattern, left to it
-	case '%':
-		name, _, closed := strings.Cut(text[1:], "%")
-		if !closed {
-			return []string{text}, len(text), nil
-		}
-		values, known := l.placeholders[strings.ToLower(name)]
-		if !known {
-			return nil, 0, fmt.Errorf("placeholder %%%s%% has no values here: only %%home_net%% is set unless others are given", name)
-		}
-		return values, len(name) + 2, nil
-	default:
-		if n = strings.IndexAny(text, `%\`); n < 0 {
-			n = len(text)
-		}
-	}
-	return []string{text[:n]}, n, nil
 }

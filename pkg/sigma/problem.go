@@ -49,40 +49,37 @@ func Problems(err error) []*Problem {
 	return nil
 }
 
-// refusal is a problem whose rule and file are not known yet.
-type refusal struct {
-	line int
-	text string
-}
-
-func (r *refusal) Error() string { return r.text }
-
-// refuse says what is wrong at a node.
+// refuse says what is wrong at a node, whose rule and file are not known yet.
 func refuse(at *yaml.Node, format string, args ...any) error {
-	return &refusal{line: at.Line, text: fmt.Sprintf(format, args...)}
+	return &Problem{Line: at.Line, Reason: fmt.Sprintf(format, args...)}
 }
 
 // at gives an error that has no line the line of a node.
 func at(node *yaml.Node, err error) error {
-	var r *refusal
-	if err == nil || errors.As(err, &r) {
+	if _, known := errors.AsType[*Problem](err); err == nil || known {
 		return err
 	}
-	return &refusal{line: node.Line, text: err.Error()}
+	return &Problem{Line: node.Line, Reason: err.Error()}
+}
+
+// problem is what is wrong with a rule, at its beginning where the error does
+// not say where.
+func problem(r *Rule, err error) *Problem {
+	p := &Problem{Line: r.Line, Reason: err.Error()}
+	if known, ok := errors.AsType[*Problem](err); ok {
+		p = known
+	}
+	p.File, p.Rule, p.ID = r.File, r.Title, r.ID
+	return p
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // syntaxError turns an error of the YAML reader into a problem.
 func syntaxError(file string, err error) *Problem {
-	text := err.Error()
-	found := yamlLine.FindStringSubmatchIndex(text)
-	p := &Problem{File: file, Reason: "not YAML: " + text}
-	if found != nil {
-		p.Reason = "not YAML: " + text[found[1]:]
-		if found[2] >= 0 {
-			p.Line, _ = strconv.Atoi(text[found[2]:found[3]])
-		}
+	p := &Problem{File: file, Reason: "not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
+	if found := yamlLine.FindStringSubmatch(err.Error()); found != nil {
+		p.Line, _ = strconv.Atoi(found[1]) // 0 where there is none
 	}
 	return p
 }

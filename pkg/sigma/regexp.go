@@ -64,12 +64,7 @@ func (n *requirements) metBy(v *view, s source) bool {
 		return true
 	}
 	t = v.text(s, folded)
-	for _, w := range n.words {
-		if strings.Contains(t, w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.words, func(w string) bool { return strings.Contains(t, w) })
 }
 
 func requirementsOf(text string) requirements {
@@ -109,13 +104,10 @@ func minLength(re *syntax.Regexp) int {
 
 // requiredWords finds words one of which every match holds.
 func requiredWords(re *syntax.Regexp) []string {
-	const (
-		shortest = 2
-		most     = 32 // more are not cheaper than the expression
-	)
+	const most = 32 // more words are not cheaper than the expression
 	switch re.Op {
 	case syntax.OpLiteral:
-		if len(re.Rune) >= shortest {
+		if len(re.Rune) > 1 {
 			return []string{foldString(string(re.Rune))}
 		}
 	case syntax.OpCapture, syntax.OpPlus:
@@ -127,7 +119,8 @@ func requiredWords(re *syntax.Regexp) []string {
 	case syntax.OpConcat: // the words of its best part
 		var best []string
 		for _, sub := range re.Sub {
-			if words := requiredWords(sub); len(words) > 0 && (best == nil || rarer(words, best)) {
+			// Words whose shortest is longer are probably met less often.
+			if words := requiredWords(sub); shortest(words) > shortest(best) {
 				best = words
 			}
 		}
@@ -146,9 +139,10 @@ func requiredWords(re *syntax.Regexp) []string {
 	return nil
 }
 
-// rarer guesses which words are met less often: those whose shortest is longer.
-func rarer(a, b []string) bool { return shortestOf(a) > shortestOf(b) }
-
-func shortestOf(words []string) int {
+// shortest is the length of the shortest word, 0 where there is none.
+func shortest(words []string) int {
+	if len(words) == 0 {
+		return 0
+	}
 	return len(slices.MinFunc(words, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }

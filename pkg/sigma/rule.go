@@ -55,13 +55,6 @@ func (r *Rule) Matches(e *event.Event) bool {
 	return r.matcher.match(&v)
 }
 
-// verdict is what an event is said to be where this rule wins.
-func (r *Rule) verdict() event.Verdict {
-	v := event.Verdict{Class: r.Title, RuleID: r.ID, RuleLevel: r.Level}
-	v.Technique, v.Tactic = r.threat()
-	return v
-}
-
 // threat is the rule's first technique, and the first of its tactics that is
 // one of the technique's: the technique's own first where there is none.
 func (r *Rule) threat() (technique, tactic event.Threat) {

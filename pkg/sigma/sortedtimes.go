@@ -76,24 +76,21 @@ func (b *block) last() entry { return b.entries[len(b.entries)-1] }
 
 func (s *sortedTimes) insert(e entry) {
 	i := s.blockFor(e)
+	if i > 0 && i == len(s.blocks) && len(s.blocks[i-1].entries) < fullBlock {
+		i-- // the last block has room
+	}
 	if i == len(s.blocks) {
-		if i--; i < 0 || len(s.blocks[i].entries) == fullBlock {
+		// An emptied sortedTimes has kept a block, which is taken again.
+		s.blocks = slices.Grow(s.blocks, 1)[:i+1]
+	}
+	if entries := s.blocks[i].entries; len(entries) == fullBlock {
+		half := fullBlock / 2
+		s.blocks = slices.Replace(s.blocks, i, i+1, newBlock(entries[:half]), newBlock(slices.Clone(entries[half:])))
+		if s.blocks[i].last().compare(e) < 0 {
 			i++
-			s.extend()
 		}
 	}
 	b := &s.blocks[i]
-	if len(b.entries) == fullBlock {
-		half := fullBlock / 2
-		s.blocks = slices.Insert(s.blocks, i+1, block{entries: slices.Clone(b.entries[half:])})
-		b = &s.blocks[i]
-		b.entries = b.entries[:half]
-		b.count()
-		s.blocks[i+1].count()
-		if b.last().compare(e) < 0 {
-			b = &s.blocks[i+1]
-		}
-	}
 	at, _ := slices.BinarySearchFunc(b.entries, e, entry.compare)
 	b.entries = slices.Insert(b.entries, at, e)
 	b.sum = b.sum.plus(whole(e.weight))
@@ -101,21 +98,12 @@ func (s *sortedTimes) insert(e entry) {
 	s.entries++
 }
 
-// extend adds an empty block at the end: the one that emptied sortedTimes have
-// kept, if there is one.
-func (s *sortedTimes) extend() {
-	if len(s.blocks) == 0 && cap(s.blocks) > 0 {
-		s.blocks = s.blocks[:1]
-		return
-	}
-	s.blocks = append(s.blocks, block{})
-}
-
-func (b *block) count() {
-	b.sum = total{}
-	for _, e := range b.entries {
+func newBlock(entries []entry) block {
+	b := block{entries: entries}
+	for _, e := range entries {
 		b.sum = b.sum.plus(whole(e.weight))
 	}
+	return b
 }
 
 // remove takes one entry out, and reports whether it was there.

@@ -1,9 +1,7 @@
 package sigma
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	"soclab/pkg/event"
 )
@@ -13,8 +11,9 @@ import (
 type Trial struct {
 	rule       *Rule
 	classifier *Classifier
-	batch      event.Batch    // of the one event that is tried
-	counted    []event.Record // members of the correlation's state
+	batch      event.Batch           // of the one event that is tried
+	counted    map[int64]event.Event // by offset: members of the correlation's state
+	first      int64                 // the lowest of those offsets, or less
 }
 
 // Explanation is why a rule matches an event.
@@ -29,6 +28,7 @@ func NewTrial(rule *Rule) *Trial {
 		rule:       rule,
 		classifier: NewClassifier(&RuleSet{Rules: []*Rule{rule}}),
 		batch:      event.Batch{Records: make([]event.Record, 1)},
+		counted:    make(map[int64]event.Event),
 	}
 }
 
@@ -37,51 +37,36 @@ func (t *Trial) Event(e event.Event) (Explanation, bool) {
 	record := &t.batch.Records[0]
 	*record = event.Record{Event: e, Offset: record.Offset + 1}
 	t.classifier.Classify(context.Background(), &t.batch)
-	verdict := record.Verdict
+	var state *state
 	if t.rule.Correlation != nil {
-		t.count(*record)
+		states := t.classifier.partitions[partitionKey{}].states
+		state = states[len(states)-1] // of the rule: it is the last one in the plan
+		t.count(state.members.from(0), record)
 	}
-	if verdict.RuleID == "" {
+	if record.Verdict.RuleID == "" {
 		return Explanation{}, false
 	}
-	return Explanation{Reasons: reasons(t.rule, &e), Window: t.window()}, true
+	why := Explanation{Reasons: reasons(t.rule, &e)}
+	if state != nil {
+		for _, offset := range state.window() {
+			why.Window = append(why.Window, t.counted[offset])
+		}
+	}
+	return why, true
 }
 
-// state is that of the rule, a correlation: the last one in the plan.
-func (t *Trial) state() *state {
-	states := t.classifier.partitions[partitionKey{}].states
-	return states[len(states)-1]
-}
-
-// count keeps an event that was just classified if the correlation counts it,
-// and drops those that it has forgotten.
-func (t *Trial) count(r event.Record) {
-	members := t.state().members.from(0)
+// count keeps an event that was just classified if it is a member, and drops
+// those before the first member.
+func (t *Trial) count(members []member, r *event.Record) {
 	if len(members) == 0 {
 		return
 	}
 	if members[len(members)-1].offset == r.Offset {
-		t.counted = append(t.counted, r)
+		t.counted[r.Offset] = r.Event
 	}
-	first, _ := t.find(members[0].offset)
-	t.counted = t.counted[first:]
-}
-
-func (t *Trial) find(offset int64) (int, bool) {
-	return slices.BinarySearchFunc(t.counted, offset, func(r event.Record, offset int64) int { return cmp.Compare(r.Offset, offset) })
-}
-
-// window lists the events that count at the last one.
-func (t *Trial) window() []event.Event {
-	if t.rule.Correlation == nil {
-		return nil
+	for ; t.first < members[0].offset; t.first++ {
+		delete(t.counted, t.first)
 	}
-	var window []event.Event
-	for _, offset := range t.state().window() {
-		i, _ := t.find(offset)
-		window = append(window, t.counted[i].Event)
-	}
-	return window
 }
 
 // reasons are those of a plain rule, or of all that a correlation refers to.
