@@ -38,13 +38,15 @@ func (p *Publisher) Append(ctx context.Context, batch *event.Batch) error {
 	messages := make([]kafka.Message, len(batch.Records))
 	buffer := make([]byte, 0, 600*len(batch.Records))
 	origin := origin{batch.Topic, batch.Partition}
+	var row event.Row // one for all: it is on the heap
 	for i := range batch.Records {
 		record := &batch.Records[i]
 		if record.Verdict == nil {
 			return fmt.Errorf("publish to %s: offset %d of partition %d is not classified", Classified, record.Offset, batch.Partition)
 		}
 		start := len(buffer)
-		buffer = p.rows.AppendJSON(buffer, &event.Row{Record: record})
+		row.Record = record
+		buffer = p.rows.AppendJSON(buffer, &row)
 		messages[i] = kafka.Message{
 			Topic: Classified, Key: key(&record.Event), Value: buffer[start:len(buffer):len(buffer)],
 			Headers: origin.headers(record.Offset),
