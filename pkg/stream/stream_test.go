@@ -619,7 +619,8 @@ func TestStopFinishesTheBatch(t *testing.T) {
 	send(t, cluster, logins(1000)...)
 	ctx, stop := context.WithCancel(t.Context())
 	finished := 0
-	err := consumer(t, stream.ConsumerOptions{Cluster: cluster, MaxBatch: 10}).Run(ctx, func(ctx context.Context, batch *event.Batch) error {
+	running := consumer(t, stream.ConsumerOptions{Cluster: cluster, MaxBatch: 10})
+	err := running.Run(ctx, func(ctx context.Context, batch *event.Batch) error {
 		stop()
 		select {
 		case <-ctx.Done():
@@ -635,6 +636,7 @@ func TestStopFinishesTheBatch(t *testing.T) {
 	if err != nil || finished != 1 {
 		t.Errorf("%d batches, error %v", finished, err)
 	}
+	running.Close()
 	stopped := consumer(t, stream.ConsumerOptions{Cluster: cluster})
 	if err := stopped.Drain(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a drain that was stopped returns %v", err)
