@@ -160,6 +160,9 @@ func TestInputIsRecordedOnce(t *testing.T) {
 	if ends := b.ends(); ends[stream.Raw] != 420 {
 		t.Errorf("records: %v: a part of a broken file was sent", ends)
 	}
+	if fileText(t, raw) != recorded {
+		t.Error("events of a broken file were recorded and not sent")
+	}
 }
 
 // limited is a source that ends with an error, or with io.EOF.

@@ -168,26 +168,28 @@ func sendAll(ctx context.Context, source source, recorder *store.Recorder, rate 
 		size = min(max(1, rate/10), size)
 	}
 	truth, _ := source.(truthful)
-	chunk := make([]event.Event, 0, size)
+	chunk, attacks := make([]event.Event, 0, size), make([]*event.Truth, 0, size)
 	for {
-		chunk = chunk[:0]
+		chunk, attacks = chunk[:0], attacks[:0]
 		var ended error
-		for len(chunk) < size && ended == nil {
+		for len(chunk) < size {
 			var e *event.Event
 			if e, ended = source.Next(); ended != nil {
 				break
 			}
-			chunk = append(chunk, *e)
 			var attack *event.Truth
 			if truth != nil {
 				attack = truth.Truth()
 			}
-			if err := recorder.Record(e, attack); err != nil {
-				return sent, err
-			}
+			chunk, attacks = append(chunk, *e), append(attacks, attack)
 		}
 		if ended != nil && ended != io.EOF {
-			return sent, ended // what was read before stands in this chunk and is not sent: fix the file and send it whole
+			return sent, ended // what was read of this chunk is neither recorded nor sent: mend the file and send it whole
+		}
+		for i := range chunk {
+			if err := recorder.Record(&chunk[i], attacks[i]); err != nil {
+				return sent, err
+			}
 		}
 		if len(chunk) > 0 {
 			if err := recorder.Flush(); err != nil {

@@ -52,7 +52,7 @@ producers and classifiers before.`,
 			} else {
 				fmt.Fprintln(cmd.OutOrStdout(), "Traces deleted.")
 			}
-			stamp := time.Now().UTC().Format("20060102T150405Z")
+			stamp := time.Now().UTC().Format("20060102T150405.000000Z")
 			for _, name := range []string{rawFile, classifiedFile, truthFile} {
 				aside := strings.TrimSuffix(name, ".csv") + "." + stamp + ".csv"
 				err := os.Rename(l.file(name), l.file(aside))

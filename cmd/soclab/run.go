@@ -46,7 +46,7 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 			began := time.Now()
 			sent, err := l.produce(ctx, source, from)
 			if err != nil {
-				return err
+				return fmt.Errorf("%d events were sent, then: %w", sent, err)
 			}
 			fmt.Fprintf(stderr, "Produced %d events in %s.\n", sent, human.Duration(time.Since(began)))
 			began = time.Now()

@@ -90,7 +90,7 @@ func ReadTruth(path string) iter.Seq2[event.Truth, error] {
 		var header, cells []string
 		_, err := eachLine(context.Background(), path, func(number int, line string) (err error) {
 			if number == 1 {
-				header, err = event.SplitRow(strings.Clone(strings.TrimPrefix(line, "\ufeff")), nil)
+				header, err = event.SplitRow(strings.Clone(line), nil)
 				if err == nil && !subset(truthColumns, header) {
 					err = fmt.Errorf("header %.80q: want the columns %s", line, strings.Join(truthColumns, ","))
 				}
