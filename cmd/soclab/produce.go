@@ -261,8 +261,12 @@ func sameFile(a, b string) bool {
 // reportDropped tells of spans that the trace backend did not take.
 func reportDropped(traces *tracing.Traces) {
 	if exported, dropped := traces.Counts(); dropped > 0 {
+		reason := traces.Err()
+		if reason == nil {
+			reason = errors.New("more came than it took, and the queue was full")
+		}
 		fmt.Fprintf(stderr, "Traces: %d spans exported, %d dropped: the trace backend was away or too slow (%v). The pipeline was not affected.\n",
-			exported, dropped, traces.Err())
+			exported, dropped, reason)
 	}
 }
 
