@@ -45,7 +45,7 @@ func TestWinner(t *testing.T) {
 	const count = "title: Count\nlevel: high\ncorrelation: {type: event_count, rules: [Any], group-by: [source.ip], timespan: 1h, condition: {gte: 1}}\n---\n"
 	defaults := parse(t, web("Any", "low", "/")+web("Low", "low", "a")+web("High", "high", "b")+web("High too", "high", "c")+count)
 	user := parse(t, web("Mine", "high", "m")+web("Mine, low", "low", "n"))
-	c := NewClassifier(defaults.With(user))
+	c := NewClassifier(defaults.with(user))
 	for _, test := range []struct{ path, matches string }{
 		{"/a", "Count,Low"},             // the level
 		{"/c/b", "Count,High,High too"}, // correlations, then the order of the set

@@ -60,7 +60,7 @@ func Rules(dir string, options ...LoadOption) (*RuleSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules = rules.With(user)
+	rules = rules.with(user)
 	for _, warning := range rules.Warnings {
 		slog.Warn(warning.Error())
 	}
@@ -125,10 +125,10 @@ func Parse(name string, text []byte, options ...LoadOption) (*RuleSet, error) {
 	return l.finish()
 }
 
-// With is the set with the rules of a user added. They replace those of the
+// with is the set with the rules of a user added. They replace those of the
 // same id in their place, correlations of both refer to them, and the user's
 // filters apply to all.
-func (s *RuleSet) With(user *RuleSet) *RuleSet {
+func (s *RuleSet) with(user *RuleSet) *RuleSet {
 	joined := &RuleSet{Warnings: slices.Concat(s.Warnings, user.Warnings), filters: slices.Concat(s.filters, user.filters)}
 	place := make(map[string]int, len(s.Rules))
 	for i, r := range s.Rules {

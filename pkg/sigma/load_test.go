@@ -102,7 +102,7 @@ filter:
 	if err != nil {
 		t.Fatal(err)
 	}
-	joined := defaults.With(user)
+	joined := defaults.with(user)
 	if got := titles(joined.Rules); got != "Uno, Two, Count, Three" || titles(defaults.Rules) != "One, Two, Count" {
 		t.Errorf("joined %s; defaults then %s", got, titles(defaults.Rules))
 	}
@@ -126,12 +126,12 @@ func TestCircleOfSets(t *testing.T) {
 	const count = "---\ntitle: %s\ncorrelation: {type: event_count, rules: [%s], group-by: [source.ip], timespan: 1h, condition: {gte: 1}}\n"
 	defaults := parse(t, web("A", "low", "a")+fmt.Sprintf(count, "B", "A"))
 	user := parse(t, web("B", "low", "b")+fmt.Sprintf(count, "A", "B"))
-	joined := defaults.With(user)
-	if joined = joined.With(parse(t, web("C", "low", "c"))); titles(joined.Rules) != "A, B, C" {
+	joined := defaults.with(user)
+	if joined = joined.with(parse(t, web("C", "low", "c"))); titles(joined.Rules) != "A, B, C" {
 		t.Errorf("rules %s", titles(joined.Rules))
 	}
 	user.Rules = user.Rules[1:] // only the correlation A, which refers to B
-	joined = defaults.With(user)
+	joined = defaults.with(user)
 	if len(joined.Rules) != 0 || len(joined.Warnings) != 2 {
 		t.Errorf("rules %s, warnings %v", titles(joined.Rules), joined.Warnings)
 	}
@@ -155,7 +155,7 @@ func TestUserRulesReferToDefaultOnes(t *testing.T) {
 	if got := titles(user.Rules); got != "Mine" {
 		t.Errorf("rules %s", got)
 	}
-	joined := defaults.With(user)
+	joined := defaults.with(user)
 	if n := len(joined.Warnings); n > 1 || n == 1 && !strings.Contains(joined.Warnings[0].Reason, "no longer counts by itself") {
 		t.Errorf("warnings %v", joined.Warnings)
 	}
@@ -179,7 +179,7 @@ func TestSilencedByUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		user.Rules = user.Rules[1:]
-		joined := defaults.With(user)
+		joined := defaults.with(user)
 		if warned := len(joined.Warnings) == 1; warned == generate {
 			t.Errorf("generate %v: warnings %v", generate, joined.Warnings)
 		}

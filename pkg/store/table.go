@@ -65,6 +65,10 @@ func (t *table) locked(ctx context.Context, do func() error) error {
 	if ok, err := t.lock.TryLock(); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	} else if !ok {
+		told := time.AfterFunc(2*time.Second, func() {
+			slog.Warn("waiting for the lock that another process holds", "file", t.lock.Path())
+		})
+		defer told.Stop()
 		if _, err := t.lock.TryLockContext(ctx, time.Millisecond); err != nil {
 			return fmt.Errorf("wait for the lock: %w", err)
 		}
