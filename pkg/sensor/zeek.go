@@ -36,6 +36,7 @@ type zeekField struct {
 var (
 	fieldDataset  = event.MustField("event.dataset")
 	fieldDuration = event.MustField("event.duration")
+	fieldProtocol = event.MustField("network.protocol")
 )
 
 // zeekConnection are the fields that begin the logs of what happens on a
@@ -136,6 +137,9 @@ func (r *zeekRecord) put(i int, text string) error {
 		return &event.FieldError{Field: f.name, Value: text, Want: "each field once"}
 	}
 	r.set |= 1 << i
+	if f.to == fieldProtocol {
+		text = confirmed(text)
+	}
 	switch f.to {
 	case event.FieldTimestamp:
 		return f.time(r.event, text)
@@ -143,6 +147,16 @@ func (r *zeekRecord) put(i int, text string) error {
 		return f.duration(r.event, text)
 	}
 	return f.named(f.to.Parse(r.event, text))
+}
+
+// confirmed are the services of a connection without those that Zeek took back,
+// which it writes as -ssl (base/protocols/conn/main.zeek, Conn::Info).
+func confirmed(services string) string {
+	if strings.IndexByte(services, '-') < 0 {
+		return services
+	}
+	removed := func(service string) bool { return len(service) > 1 && service[0] == '-' }
+	return strings.Join(slices.DeleteFunc(strings.Split(services, ","), removed), ",")
 }
 
 // end checks that the record has all that it must have.

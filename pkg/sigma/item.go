@@ -296,13 +296,40 @@ var kindNames = map[event.Kind]string{
 
 func matchPattern(s source, form int, p pattern) matcher {
 	if want, literal := p.plain(); literal {
-		return matcher{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }}
+		return s.element(form, matcher{cost: 2, match: func(v *view) bool { return v.text(s, form) == want }},
+			func(t string) bool { return t == want })
 	}
 	match := p.compile()
-	return matcher{cost: 25, match: func(v *view) bool {
+	return s.element(form, matcher{cost: 25, match: func(v *view) bool {
 		t := v.text(s, form)
 		return t != "" && match(t)
+	}}, match)
+}
+
+// lists are the fields whose text is several values with commas between them:
+// the protocols of a connection (Zeek's service is a set), the answers of the
+// DNS. A rule matches them by any value.
+var lists = map[source]bool{
+	source(event.MustField("network.protocol")): true,
+	source(event.MustField("dns.answers")):      true,
+}
+
+// element extends a matcher of a field's text to the elements of a list.
+func (s source) element(form int, whole matcher, match func(string) bool) matcher {
+	if !lists[s] {
+		return whole
+	}
+	return matcher{cost: whole.cost + 1, match: func(v *view) bool {
+		return whole.match(v) || slices.ContainsFunc(listed(v.text(s, form)), match)
 	}}
+}
+
+// listed are the elements of a list of more than one.
+func listed(text string) []string {
+	if strings.IndexByte(text, ',') < 0 {
+		return nil
+	}
+	return strings.Split(text, ",")
 }
 
 // anyEqual compares a field of one source with many plain values at once, and by
@@ -327,10 +354,8 @@ func anyEqual(f field, values []*yaml.Node, matchers []matcher) matcher {
 		}
 	}
 	if len(texts) > 0 {
-		rest = append(rest, matcher{cost: 8, match: func(v *view) bool {
-			_, ok := texts[v.text(s, folded)]
-			return ok
-		}})
+		among := func(t string) bool { _, ok := texts[t]; return ok }
+		rest = append(rest, s.element(folded, matcher{cost: 8, match: func(v *view) bool { return among(v.text(s, folded)) }}, among))
 	}
 	if len(numbers) > 0 {
 		rest = append(rest, amongNumbers(s, numbers))

@@ -29,14 +29,14 @@ type route struct {
 	category string // event.category
 	dataset  string // event.dataset, exactly; "zeek." any that begin so; ".dns" any that end so
 	except   string // not these, in the same way
-	protocol string // network.protocol
+	protocol string // network.protocol, or one of its elements
 }
 
 func (r route) takes(e *event.Event) bool {
 	return (r.category == "" || r.category == e.Category) &&
 		(r.dataset == "" || covers(r.dataset, e.Dataset)) &&
 		(r.except == "" || !covers(r.except, e.Dataset)) &&
-		(r.protocol == "" || r.protocol == e.Protocol)
+		(r.protocol == "" || r.protocol == e.Protocol || slices.Contains(listed(e.Protocol), r.protocol))
 }
 
 func covers(pattern, dataset string) bool {

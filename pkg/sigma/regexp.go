@@ -22,10 +22,10 @@ func matchRegexp(f field, flags, text string) (matcher, error) {
 	}
 	need := requirementsOf(text)
 	return f.each(func(s source) matcher {
-		return matcher{cost: 200, match: func(v *view) bool {
+		return s.element(plain, matcher{cost: 200, match: func(v *view) bool {
 			t := v.text(s, plain)
 			return t != "" && need.metBy(v, s) && re.MatchString(t)
-		}}
+		}}, re.MatchString)
 	}), nil
 }
 
