@@ -21,7 +21,8 @@
 // for firewalls sees all of them.
 //
 // Text is compared without regard to case by Unicode's simple folding;
-// numbers and addresses by their value. What is absent matches null and the
+// numbers and addresses by their value; a list (network.protocol, dns.answers)
+// matches by any of its elements. What is absent matches null and the
 // empty text, which events do not tell apart, and nothing else: not neq, not
 // "less than". A field that no event holds leaves open whether its part of the
 // rule matches. A rule matches what it surely matches, so such a part of an
