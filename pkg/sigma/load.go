@@ -68,7 +68,7 @@ func Rules(dir string, options ...LoadOption) (*RuleSet, error) {
 }
 
 // Load reads all rules of a folder and those below it, but none outside it:
-// files *.yml and *.yaml in the order of their paths, each with one or more
+// files *.yml and *.yaml, in any case, in the order of their paths, each with one or more
 // documents. Rules that cannot be used are left out and reported by the error,
 // which joins one [Problem] for each: the set beside it holds the others.
 func Load(dir string, options ...LoadOption) (*RuleSet, error) {
@@ -87,10 +87,15 @@ func Load(dir string, options ...LoadOption) (*RuleSet, error) {
 func load(folder fs.FS, options ...LoadOption) (*RuleSet, error) {
 	l := newLoader(options)
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
-		switch ext := path.Ext(name); {
+		ext := strings.ToLower(path.Ext(name))
+		rule := ext == ".yml" || ext == ".yaml"
+		switch {
 		case err != nil && name == ".":
 			return fmt.Errorf("read rules: %w", err)
-		case err == nil && (d.IsDir() || ext != ".yml" && ext != ".yaml"):
+		case err == nil && d.Type()&fs.ModeSymlink != 0 && !rule:
+			l.warnings = append(l.warnings, &Problem{File: name, Reason: "a symbolic link that is not followed: if it leads to a folder of rules, name that folder"})
+			return nil
+		case err == nil && (d.IsDir() || !rule):
 			return nil
 		}
 		var info fs.FileInfo

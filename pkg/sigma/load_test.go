@@ -2,6 +2,8 @@ package sigma
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -263,4 +265,20 @@ func (c *Classifier) reportedRule(r *Rule) bool {
 		}
 	}
 	return false
+}
+
+// What a folder of rules holds is read or told of.
+func TestLoadTellsOfLinks(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	const rule = "title: T\nid: T\nlogsource: {category: firewall}\ndetection: {s: {source.port: 1}, condition: s}\n"
+	if err := os.WriteFile(filepath.Join(dir, "RULE.YML"), []byte(rule), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(dir, "more")); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := Load(dir)
+	if err != nil || len(rules.Rules) != 1 || len(rules.Warnings) != 1 || !strings.Contains(rules.Warnings[0].Error(), "more: a symbolic link") {
+		t.Errorf("%d rules, warnings %v, error %v", len(rules.Rules), rules.Warnings, err)
+	}
 }
