@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/pkg/event"
+	"soclab/pkg/human"
 	"soclab/pkg/sigma"
 	"soclab/pkg/sink"
 	"soclab/pkg/store"
@@ -56,15 +57,15 @@ to share the work; kill it and start it again: it goes on where the file ends.`,
 			defer closing(&err, func() error { return l.close(ctx) })
 			done, err := l.classify(ctx, how)
 			if err == nil || done.events+done.deadLetters > 0 {
-				fmt.Fprintf(stderr, "Classified %d events, %d of them detected; %d dead letters. Results: %s\n",
-					done.events, done.detected, done.deadLetters, l.relative(classifiedFile))
+				fmt.Fprintf(stderr, "Classified %s, %s of them detected; %s. Results: %s\n",
+					human.Counted(done.events, "event"), human.Count(done.detected), human.Counted(done.deadLetters, "dead letter"), l.relative(classifiedFile))
 			}
 			return err
 		},
 	}
 	how.add(cmd)
-	cmd.Flags().BoolVar(&how.drain, "drain", false, "end when what the topic holds now is stored")
-	cmd.Flags().DurationVar(&how.delay, "delay", 0, "wait so long on each event, for experiments")
+	cmd.Flags().BoolVar(&how.drain, "drain", false, "end when what the topic holds now is stored (default go on until Ctrl-C)")
+	cmd.Flags().DurationVar(&how.delay, "delay", 0, "wait so long on each event, for experiments (default not at all)")
 	return cmd
 }
 
