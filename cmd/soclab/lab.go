@@ -155,5 +155,6 @@ func progress(total int64, what string) *progressbar.ProgressBar {
 func writeJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false) // it is read by people and programs, not by browsers
 	return encoder.Encode(value)
 }

@@ -42,6 +42,10 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 				return err
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
+			rules, err := how.rules.load(l.data) // what is wrong with them is told before anything is sent
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(stderr, "Source: %s\nThrough: %s\n", what, l.where())
 			began := time.Now()
 			sent, err := l.produce(ctx, source, from)
@@ -50,7 +54,7 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 			}
 			fmt.Fprintf(stderr, "Produced %s in %s.\n", human.Counted(sent, "event"), human.Duration(time.Since(began)))
 			began = time.Now()
-			done, err := l.classify(ctx, how)
+			done, err := l.classify(ctx, rules, how)
 			if err != nil {
 				return err
 			}
