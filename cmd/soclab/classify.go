@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soclab/pkg/event"
+	"soclab/pkg/human"
 	"soclab/pkg/sigma"
 	"soclab/pkg/sink"
 	"soclab/pkg/store"
@@ -54,17 +55,21 @@ to share the work; kill it and start it again: it goes on where the file ends.`,
 				return err
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
-			done, err := l.classify(ctx, how)
+			rules, err := how.rules.load(l.data)
+			if err != nil {
+				return err
+			}
+			done, err := l.classify(ctx, rules, how)
 			if err == nil || done.events+done.deadLetters > 0 {
-				fmt.Fprintf(stderr, "Classified %d events, %d of them detected; %d dead letters. Results: %s\n",
-					done.events, done.detected, done.deadLetters, l.relative(classifiedFile))
+				fmt.Fprintf(stderr, "Classified %s, %s of them detected; %s. Results: %s\n",
+					human.Counted(done.events, "event"), human.Count(done.detected), human.Counted(done.deadLetters, "dead letter"), l.relative(classifiedFile))
 			}
 			return err
 		},
 	}
 	how.add(cmd)
-	cmd.Flags().BoolVar(&how.drain, "drain", false, "end when what the topic holds now is stored")
-	cmd.Flags().DurationVar(&how.delay, "delay", 0, "wait so long on each event, for experiments")
+	cmd.Flags().BoolVar(&how.drain, "drain", false, "end when what the topic holds now is stored (default go on until Ctrl-C)")
+	cmd.Flags().DurationVar(&how.delay, "delay", 0, "wait so long on each event, for experiments (default not at all)")
 	return cmd
 }
 
@@ -97,11 +102,7 @@ func (c *counter) Append(_ context.Context, batch *event.Batch) error {
 
 // classify is the pipeline's second half: consume, classify, and give to the
 // sinks.
-func (l *lab) classify(ctx context.Context, how classifyFlags) (done counter, err error) {
-	rules, err := how.rules.load(l.data)
-	if err != nil {
-		return done, err
-	}
+func (l *lab) classify(ctx context.Context, rules *sigma.RuleSet, how classifyFlags) (done counter, err error) {
 	classifier := sigma.NewClassifier(rules)
 	traces, err := tracing.Start(ctx, "classifier", l.otlp)
 	if err != nil {

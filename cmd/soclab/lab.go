@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
@@ -86,7 +87,7 @@ func (l *lab) file(name string) string { return filepath.Join(l.data, name) }
 func (l *lab) where() string {
 	switch {
 	case l.stack == nil:
-		return "Kafka as given"
+		return "Kafka at " + strings.Join(l.cluster.Brokers, ",")
 	case l.stack.Owned():
 		return "embedded Kafka at " + l.stack.Brokers[0]
 	default:
@@ -154,5 +155,6 @@ func progress(total int64, what string) *progressbar.ProgressBar {
 func writeJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false) // it is read by people and programs, not by browsers
 	return encoder.Encode(value)
 }

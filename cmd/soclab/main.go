@@ -27,14 +27,14 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	err := newRootCommand().ExecuteContext(ctx)
+	command, err := newRootCommand().ExecuteContextC(ctx)
 	stop()
 	var usage usageError
 	switch {
 	case err == nil:
 		return
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "soclab: %v\nSee `soclab --help`.\n", err)
+		fmt.Fprintf(stderr, "soclab: %v\nSee `%s --help`.\n", err, command.CommandPath())
 		os.Exit(2)
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "soclab: stopped; what has reached Kafka is kept, and the next `soclab classify` or `soclab run` goes on with it")
@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// usageError is a command line that makes no sense.
+// usageError is a wrong command line.
 type usageError struct{ error }
 
 func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

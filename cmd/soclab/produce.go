@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"soclab/pkg/event"
+	"soclab/pkg/human"
 	"soclab/pkg/sensor"
 	"soclab/pkg/store"
 	"soclab/pkg/stream"
@@ -123,7 +124,7 @@ they are sent. The producer does not know who will process them.`,
 			defer closing(&err, func() error { return l.close(ctx) })
 			fmt.Fprintf(stderr, "Source: %s\n", what)
 			sent, err := l.produce(ctx, source, from)
-			fmt.Fprintf(stderr, "Sent %d events to %s through %s.\n", sent, stream.Raw, l.where())
+			fmt.Fprintf(stderr, "Sent %s to %s through %s.\n", human.Counted(sent, "event"), stream.Raw, l.where())
 			return err
 		},
 	}
@@ -265,8 +266,8 @@ func reportDropped(traces *tracing.Traces) {
 		if reason == nil {
 			reason = errors.New("more came than it took, and the queue was full")
 		}
-		fmt.Fprintf(stderr, "Traces: %d spans exported, %d dropped: the trace backend was away or too slow (%v). The pipeline was not affected.\n",
-			exported, dropped, reason)
+		fmt.Fprintf(stderr, "Traces: %s exported, %s dropped: the trace backend was away or too slow (%v). The pipeline was not affected.\n",
+			human.Counted(exported, "span"), human.Count(dropped), reason)
 	}
 }
 

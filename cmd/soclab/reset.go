@@ -67,6 +67,6 @@ producers and classifiers before.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask (default ask)")
 	return cmd
 }

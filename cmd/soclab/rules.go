@@ -242,7 +242,7 @@ func newMatch(e *event.Event, why sigma.Explanation) match {
 }
 
 func (t *trial) write(w io.Writer) {
-	fmt.Fprintf(w, "%s: matches %d of %d events\n", t.Rule, t.Matched, t.Events)
+	fmt.Fprintf(w, "%s: matches %s of %s\n", t.Rule, human.Count(t.Matched), human.Counted(t.Events, "event"))
 	for _, m := range t.Matches {
 		fmt.Fprintf(w, "  %s  %s  from %s\n", m.Time.Format(time.RFC3339), m.Event, m.Source)
 		for _, r := range m.Reasons {
@@ -250,7 +250,7 @@ func (t *trial) write(w io.Writer) {
 		}
 		if n := len(m.Window); n > 0 {
 			const shown = 10
-			fmt.Fprintf(w, "    window of %d events: %s", n, strings.Join(m.Window[max(0, n-shown):], " "))
+			fmt.Fprintf(w, "    window of %s: %s", human.Counted(n, "event"), strings.Join(m.Window[max(0, n-shown):], " "))
 			if n > shown {
 				fmt.Fprintf(w, " (the last %d)", shown)
 			}

@@ -42,20 +42,24 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 				return err
 			}
 			defer closing(&err, func() error { return l.close(ctx) })
+			rules, err := how.rules.load(l.data) // what is wrong with them is told before anything is sent
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(stderr, "Source: %s\nThrough: %s\n", what, l.where())
 			began := time.Now()
 			sent, err := l.produce(ctx, source, from)
 			if err != nil {
-				return fmt.Errorf("%d events were sent, then: %w", sent, err)
+				return fmt.Errorf("%s sent, then: %w", human.Counted(sent, "event"), err)
 			}
-			fmt.Fprintf(stderr, "Produced %d events in %s.\n", sent, human.Duration(time.Since(began)))
+			fmt.Fprintf(stderr, "Produced %s in %s.\n", human.Counted(sent, "event"), human.Duration(time.Since(began)))
 			began = time.Now()
-			done, err := l.classify(ctx, how)
+			done, err := l.classify(ctx, rules, how)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(stderr, "Classified %d events in %s, %d of them detected; %d dead letters.\n\n",
-				done.events, human.Duration(time.Since(began)), done.detected, done.deadLetters)
+			fmt.Fprintf(stderr, "Classified %s in %s, %s of them detected; %s.\n\n",
+				human.Counted(done.events, "event"), human.Duration(time.Since(began)), human.Count(done.detected), human.Counted(done.deadLetters, "dead letter"))
 			r := report{Source: what, Sent: sent, Classified: done.events, DeadLetters: done.deadLetters, TraceID: done.example, lab: l}
 			if err := r.analyse(ctx, plots); err != nil {
 				return err
@@ -68,7 +72,7 @@ stack, whose topics and traces stay in .soclab for the next run. Runs append.`,
 	}
 	from.add(cmd)
 	how.add(cmd)
-	cmd.Flags().StringVar(&plots, "plots", "", "write the pictures to this folder")
+	cmd.Flags().StringVar(&plots, "plots", "", "write the pictures to this folder (default none)")
 	return cmd
 }
 

@@ -486,6 +486,8 @@ func TestUsageErrors(t *testing.T) {
 		{2, "0 for no limit", []string{"produce", "--rate", "-1"}},
 		{2, "--delay", []string{"classify", "--drain", "--delay", "-1s"}},
 		{2, "accepts 1 arg", []string{"trace"}},
+		{2, "See `soclab topics peek --help`", []string{"topics", "peek"}},
+		{2, "want 0 to 65535", []string{"up", "--port", "65536"}},
 		{2, "events", []string{"run", "--events", "0"}},
 		{1, "no such file", []string{"run", "--input", "missing.log"}},
 		{1, "make it with `soclab run`", []string{"stats"}},
@@ -526,6 +528,9 @@ level: critical
 	if out := b.soclab("rules", "test", rule, filepath.Join(b.data(), rawFile)); !strings.Contains(out, "destination.port = 53") {
 		t.Error(out)
 	}
+	if out := b.soclab("rules", "test", rule, filepath.Join(b.data(), rawFile), "--json"); !strings.Contains(out, `"field": "destination.port"`) {
+		t.Error(out)
+	}
 	if out := b.soclab("rules", "list", "--rules", dir); !strings.Contains(out, "Any DNS Query") {
 		t.Error(out)
 	}
@@ -541,4 +546,8 @@ level: critical
 	}
 	write("bad.yml", "title: Bad\nlogsource: {category: dns}\ndetection:\n  selection: {nonsense: 1}\n  condition: selection\n")
 	b.refused(1, "bad.yml:", "rules", "check", dir)
+	b.refused(1, "bad.yml:", "run", "--rules", dir)
+	if sent := b.ends()[stream.Raw]; sent != 2000 {
+		t.Errorf("%d events in the topic: a run whose rules are refused has sent some", sent)
+	}
 }

@@ -39,6 +39,6 @@ soclab commands and the notebooks find it by themselves. What it holds stays in
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&freePorts, "free-ports", false, "take any free ports instead of 9092, 8080, 16686 and 4318")
+	cmd.Flags().BoolVar(&freePorts, "free-ports", false, "take any free ports (default 9092, 8080, 16686 and 4318)")
 	return cmd
 }

@@ -64,7 +64,7 @@ data, detections are scored against it.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&plots, "plots", "", "write the pictures to this folder")
+	cmd.Flags().StringVar(&plots, "plots", "", "write the pictures to this folder (default none)")
 	return cmd
 }
 

@@ -48,7 +48,7 @@ printed URL; JUPYTER_TOKEN sets it.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.host, "host", "127.0.0.1", "address that JupyterLab listens at")
 	flags.IntVar(&f.port, "port", jupyter.Port, "port of JupyterLab, 0 for any free one")
-	flags.BoolVar(&f.freePorts, "free-ports", false, "take any free ports for the stack instead of 9092, 8080, 16686 and 4318")
+	flags.BoolVar(&f.freePorts, "free-ports", false, "take any free ports for the stack (default 9092, 8080, 16686 and 4318)")
 	flags.BoolVar(&f.browser, "browser", true, "open a browser")
 	flags.BoolVar(&f.installOnly, "install-only", false, "install what is missing and end")
 	return cmd
@@ -71,6 +71,9 @@ func (s *shared) up(cmd *cobra.Command, f upFlags) (err error) {
 	data, err := s.dataFolder()
 	if err != nil {
 		return err
+	}
+	if f.port < 0 || f.port > 65535 {
+		return usageErrorf("--port %d: want 0 to 65535", f.port)
 	}
 	// The stack first: it tells at once of a port that is taken.
 	env := []string{"SOCLAB_HOME=" + home, "SOCLAB_DATA=" + data}

@@ -154,7 +154,7 @@ func (s *suite) again() {
 	s.holds(k, 20, 3)
 }
 
-// tornTail: whatever is cut off the end, the rest counts and is gone on from.
+// tornTail: whatever is cut off the end, the rest counts and is continued.
 func (s *suite) tornTail() {
 	k := s.open()
 	s.append(k, 0, 0, 2)

@@ -77,9 +77,9 @@ func (r *Rule) threat() (technique, tactic event.Threat) {
 
 // A Reason is one field of an event that a rule asked for and found.
 type Reason struct {
-	Selection string // of the rule
-	Field     string // as the rule names it, with its modifiers
-	Value     string // of the event
+	Selection string `json:"selection"` // of the rule
+	Field     string `json:"field"`     // as the rule names it, with its modifiers
+	Value     string `json:"value"`     // of the event
 }
 
 // Explain says why a plain rule matches an event: the fields of the selections

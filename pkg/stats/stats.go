@@ -153,8 +153,8 @@ type Waiting struct {
 }
 
 // Read counts the rows of one file of classified events or of many (one per
-// host), each (partition, offset) once. It ends with the context. Files of two
-// lives of a topic, whose offsets mean different events, must be read apart.
+// host), each (partition, offset) once. It ends with the context. Files from
+// before and after a topic was recreated must be read apart.
 //
 // An error names file and line: a column is missing, a row has more or fewer
 // cells than the header, a value is not what its column holds.

@@ -134,7 +134,7 @@ func (t *table) upgrade() (err error) {
 			absent = append(absent, column)
 		}
 	}
-	slog.Info("writing the file anew with the columns of this version", "file", t.path, "new columns", absent)
+	slog.Info("writing the file anew with the columns of this version", "file", t.path, "added", absent)
 	anew, err := os.OpenFile(t.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func Start(ctx context.Context, service, endpoint string) (*Traces, error) {
 		resource.WithAttributes(semconv.ServiceName(service)),
 		resource.WithTelemetrySDK(), resource.WithProcessPID(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil { // what could be told is there nevertheless
-		slog.Warn("traces lack a part of what describes this process", "error", err)
+		slog.Warn("OTEL_RESOURCE_ATTRIBUTES or the host cannot be read in full: the traces lack that part", "error", err)
 	}
 	t := &Traces{export: &counter{Exporter: exporter, patience: patience}}
 	if os.Getenv("OTEL_TRACES_SAMPLER") == "" {

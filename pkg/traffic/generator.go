@@ -1,5 +1,5 @@
 // Package traffic makes the events of a small company's network, with attacks
-// in it and their truth, and writes both into files.
+// in it, and their truth.
 package traffic
 
 //go:generate go test -run TestSample -update
