@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"sync"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -17,7 +19,7 @@ var (
 )
 
 // printer writes text, in which it replaces what is not printable by escapes
-// such as \u001b; but not line ends and tabs.
+// such as \u001b; but not line ends and tabs. JSON says the same before and after.
 type printer struct {
 	mu   sync.Mutex
 	w    io.Writer
@@ -38,8 +40,9 @@ func (p *printer) Write(text []byte) (int, error) {
 			out = append(out, `\x`...)
 			out = append(out, "0123456789abcdef"[in[0]>>4], "0123456789abcdef"[in[0]&15])
 		default:
-			quoted := strconv.AppendQuoteRuneToASCII(nil, r)
-			out = append(out, quoted[1:len(quoted)-1]...)
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
 		}
 		in = in[size:]
 	}
