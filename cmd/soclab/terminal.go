@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ type printer struct {
 	mu   sync.Mutex
 	w    io.Writer
 	rest []byte // the begin of a rune whose end is to come
+	err  error  // the first of a write
 }
 
 func (p *printer) Write(text []byte) (int, error) {
@@ -48,6 +50,7 @@ func (p *printer) Write(text []byte) (int, error) {
 	}
 	p.rest = append(p.rest[:0], in...)
 	if _, err := p.w.Write(out); err != nil {
+		p.err = cmp.Or(p.err, err)
 		return 0, err
 	}
 	return len(text), nil

@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
+
+	"soclab/pkg/stream"
 )
 
 func TestPrinter(t *testing.T) {
@@ -41,5 +44,23 @@ func TestPrintedJSON(t *testing.T) {
 	var read string
 	if err := json.Unmarshal([]byte(out.String()), &read); err != nil || read != text {
 		t.Errorf("%s: reads as %q (%v), want %q", out.String(), read, err, text)
+	}
+}
+
+// What nobody could be shown was not done.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	b := newBench(t)
+	b.soclab("run", "--events", "10")
+	readOnly, err := os.Open(b.classified())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	for _, args := range [][]string{{"--help"}, {"rules", "list"}, {"topics", "peek", stream.Raw}} {
+		cmd := b.command(args...)
+		cmd.Stdout = readOnly
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("soclab %v: %v, want exit status 1", args, err)
+		}
 	}
 }
