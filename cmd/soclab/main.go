@@ -29,6 +29,9 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	command, err := newRootCommand().ExecuteContextC(ctx)
 	stop()
+	if err == nil { // what was asked for must have been shown, too
+		err = stdout.err
+	}
 	var usage usageError
 	switch {
 	case err == nil:

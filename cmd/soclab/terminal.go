@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"sync"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -17,11 +20,12 @@ var (
 )
 
 // printer writes text, in which it replaces what is not printable by escapes
-// such as \u001b; but not line ends and tabs.
+// such as \u001b; but not line ends and tabs. JSON says the same before and after.
 type printer struct {
 	mu   sync.Mutex
 	w    io.Writer
 	rest []byte // the begin of a rune whose end is to come
+	err  error  // the first of a write
 }
 
 func (p *printer) Write(text []byte) (int, error) {
@@ -38,13 +42,15 @@ func (p *printer) Write(text []byte) (int, error) {
 			out = append(out, `\x`...)
 			out = append(out, "0123456789abcdef"[in[0]>>4], "0123456789abcdef"[in[0]&15])
 		default:
-			quoted := strconv.AppendQuoteRuneToASCII(nil, r)
-			out = append(out, quoted[1:len(quoted)-1]...)
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
 		}
 		in = in[size:]
 	}
 	p.rest = append(p.rest[:0], in...)
 	if _, err := p.w.Write(out); err != nil {
+		p.err = cmp.Or(p.err, err)
 		return 0, err
 	}
 	return len(text), nil

@@ -342,13 +342,15 @@ func (s *suite) replacedFile() {
 
 // putAside: a sink whose topic is gone begins anew, and keeps what it had.
 func (s *suite) putAside() {
-	k, other := s.open(), s.open()
+	k, other, third := s.open(), s.open(), s.open()
 	s.append(k, 0, 0, 5)
+	s.holds(third, 5)
 	name, err := k.PutAside()
 	if err != nil || name == "" {
 		s.Fatalf("%q, %v", name, err)
 	}
 	s.holds(k, -1)
+	s.holds(third, -1) // begins anew, too, although it knew what is gone
 	// The other consumer had the same in mind, and must not move the new file.
 	if again, err := other.PutAside(); err != nil || again != "" {
 		s.Errorf("put aside twice: %q, %v", again, err)

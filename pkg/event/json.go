@@ -75,11 +75,12 @@ func DecodeJSON(record string, e *Event) error {
 	return finish(e)
 }
 
-// finish ends the decoding of an event: names of the DNS lose the dot at their
-// end, and an absent required field is an error.
+// finish ends the decoding of an event: names of the DNS lose the dots at their
+// end, all of them, so that an event that is decoded again is the same; and an
+// absent required field is an error.
 func finish(e *Event) error {
 	for _, name := range []*string{&e.DNS.Question, &e.URL.Domain} {
-		if len(*name) > 1 {
+		for len(*name) > 1 && strings.HasSuffix(*name, ".") {
 			*name = strings.TrimSuffix(*name, ".")
 		}
 	}

@@ -387,6 +387,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	f.Add(string(event.AppendJSON(nil, &e)))
 	f.Add(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"C1","x":[{"y":null}],"source.port":-0}`)
 	f.Add(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"\ud83d\ude00"}`)
+	f.Add(`{"@timestamp":"2026-03-01T12:00:00Z","event.id":"C1","dns.question.name":"example.org..","url.domain":".."}`)
 	f.Fuzz(func(t *testing.T, record string) {
 		var e event.Event
 		err := event.DecodeJSON(record, &e)
@@ -415,7 +416,15 @@ func FuzzDecodeJSON(f *testing.F) {
 				}
 			case field.Kind() == event.KindText:
 				var want string
-				if err := json.Unmarshal(value, &want); err != nil || got != want {
+				err := json.Unmarshal(value, &want)
+				if name := field.Name(); name == "dns.question.name" || name == "url.domain" {
+					if root := strings.Trim(want, ".") == ""; !root {
+						want = strings.TrimRight(want, ".")
+					} else if want != "" {
+						want = "."
+					}
+				}
+				if err != nil || got != want {
 					t.Fatalf("%s: %q, want %q (%v)", field.Name(), got, want, err)
 				}
 			case field.Kind() == event.KindInteger:

@@ -80,11 +80,12 @@ func (r *Results) Close() error {
 }
 
 // Last returns the offset and the event id of the last row of a partition, and
-// false where there is none.
+// false where there is none. Rows that are gone do not matter to it, other than
+// to Append: whoever asks goes on from the answer.
 func (r *Results) Last(partition int) (offset int64, eventID string, ok bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.table.locked(context.Background(), r.refresh); err != nil {
+	if err := r.table.locked(context.Background(), r.refresh); err != nil && !errors.Is(err, ErrChanged) {
 		return 0, "", false, r.table.failed("read", err)
 	}
 	if err := r.scanBack(partition); err != nil {

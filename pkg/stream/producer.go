@@ -49,8 +49,15 @@ func newWriter(cluster Cluster) *kafka.Writer {
 // Close ends the producer. All that Send returned for has been acknowledged.
 func (p *Producer) Close() error { return closeWriter(p.writer) }
 
-func closeWriter(w *kafka.Writer) error {
-	err := w.Close()
+// closeWriter gives what is still on its way no more than the grace: whoever
+// sent it has given up, and kafka-go would retry for minutes.
+func closeWriter(w *kafka.Writer) (err error) {
+	closed := make(chan error, 1)
+	go func() { closed <- w.Close() }()
+	select {
+	case err = <-closed:
+	case <-time.After(grace):
+	}
 	w.Transport.(*kafka.Transport).CloseIdleConnections()
 	return err
 }

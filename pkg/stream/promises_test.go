@@ -387,3 +387,36 @@ func TestDelete(t *testing.T) {
 		}
 	}
 }
+
+// A broker that takes records and does not answer holds nobody up who gave up.
+func TestCloseDoesNotWaitForEver(t *testing.T) {
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	producer, err := stream.NewProducer(t.Context(), stream.Cluster{Brokers: kafka.ListenAddrs()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	kafka.ControlKey(kmsg.Produce.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		kafka.KeepControl()
+		cancel()
+		return nil, nil, true
+	})
+	if err := producer.Send(ctx, logins(1)...); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- producer.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(25 * time.Second): // the first attempt alone takes 30 s
+		t.Error("Close waits for an answer that does not come")
+	}
+}

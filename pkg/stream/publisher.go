@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -52,12 +53,16 @@ func (p *Publisher) Append(ctx context.Context, batch *event.Batch) error {
 			Headers: origin.headers(record.Offset),
 		}
 	}
-	for {
+	for told := false; ; told = true {
 		err := first(p.writer.WriteMessages(ctx, messages...))
 		if err == nil {
 			return nil
 		}
-		if !temporary(err) && !networkFailed(err) || sleep(ctx, time.Second) != nil {
+		passing := temporary(err) || networkFailed(err)
+		if passing && !told && ctx.Err() == nil {
+			slog.Warn("publishing failed, retrying", "topic", Classified, "error", err)
+		}
+		if !passing || sleep(ctx, time.Second) != nil {
 			return fmt.Errorf("publish %d events to %s: %w", len(messages), Classified, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -477,6 +478,27 @@ func TestPublishWaitsForKafka(t *testing.T) {
 	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0], Verdict: &event.Verdict{Class: event.Benign}}}}
 	if err := publisher.Append(ctx, &batch); err == nil || ctx.Err() == nil {
 		t.Errorf("it did not wait: %v", err)
+	}
+}
+
+// A wait whose end nobody knows is told of, once: the topic may have been deleted.
+func TestPublishTellsThatItWaits(t *testing.T) {
+	var told notices
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(&told) // where slog writes by default
+	cluster := start(t)
+	publisher := publisher(t, cluster)
+	if err := cluster.Delete(t.Context(), "none", stream.Classified); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond) // three attempts
+	defer cancel()
+	batch := event.Batch{Records: []event.Record{{Event: logins(1)[0], Verdict: &event.Verdict{Class: event.Benign}}}}
+	if err := publisher.Append(ctx, &batch); err == nil || ctx.Err() == nil {
+		t.Errorf("it did not wait: %v", err)
+	}
+	if n := strings.Count(told.String(), "publishing failed, retrying"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, told.String())
 	}
 }
 
